@@ -1,0 +1,3 @@
+"""The detector's rooms; importing this registers them in mmdet."""
+
+from lighthead.models import backbones  # noqa: F401
