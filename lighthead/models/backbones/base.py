@@ -52,6 +52,8 @@ class StagedBackbone(BaseModule):
         self.loaded_norms: frozenset[str] | None = None
         """Norm layers whose statistics were loaded; None while nothing is known,
         as in a network that was built only to receive a detector's checkpoint."""
+        self.weight_source = None
+        """Where the loaded weights came from (:class:`lighthead.pretrained.WeightSource`)."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images (B, 3, H, W) to one feature map (B, C, H/stride, W/stride) per out index."""
@@ -103,6 +105,7 @@ class StagedBackbone(BaseModule):
             from lighthead.pretrained import load_pretrained
 
             report = load_pretrained(self, self.init_cfg['checkpoint'])
+            self.weight_source = report.source
             self.set_loaded_norms(report.loaded_norms)
             self._is_init = True
         else:

@@ -1,0 +1,40 @@
+"""The region proposal network, on C4 alone (Light-Head R-CNN, arXiv 1711.07264, section 3.3)."""
+
+import torch
+from mmdet.models import RPNHead
+from mmdet.registry import MODELS
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from lighthead.ops.nms import batched_nms_topk
+
+
+@MODELS.register_module()
+class LightHeadRPN(RPNHead):
+    """mmdet's RPN head on the first of the feature maps (C4, thin map).
+
+    The loss and the prediction both go through :meth:`forward`, so picking the
+    map there suffices. Proposals are the same as mmdet's; the suppression stops
+    as soon as ``max_per_img`` boxes have survived.
+    """
+
+    def forward(self, x: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
+        """Scores (B, A, H4, W4) and box deltas (B, 4A, H4, W4), each in a list of one level."""
+        return super().forward(x[:1])
+
+    def _bbox_post_process(
+        self,
+        results: InstanceData,
+        cfg: dict,
+        rescale: bool = False,
+        with_nms: bool = True,
+        img_meta: dict | None = None,
+    ) -> InstanceData:
+        """Drop degenerate boxes, suppress the overlapping ones, keep the best."""
+        boxes, scores = results.bboxes, results.scores
+        sides = boxes[:, 2:] - boxes[:, :2]
+        valid = (sides > cfg.get('min_bbox_size', 0)).all(dim=1)
+        boxes, scores = boxes[valid], scores[valid]
+        keep = batched_nms_topk(boxes, scores, None, cfg.nms.iou_threshold, cfg.max_per_img)
+        labels = torch.zeros_like(keep)
+        return InstanceData(bboxes=boxes[keep], scores=scores[keep], labels=labels)

@@ -1,0 +1,67 @@
+"""The R-CNN subnet: one fc of 2048, then class scores and boxes (arXiv 1711.07264, section 3.2)."""
+
+import torch
+from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead
+from mmdet.registry import MODELS
+from mmdet.structures.bbox import scale_boxes
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from lighthead.ops.nms import batched_nms_topk
+
+
+@MODELS.register_module()
+class LightHeadBBoxHead(ConvFCBBoxHead):
+    """mmdet's fc head, with losses per RoI for OHEM and a suppression that stops early."""
+
+    def loss_per_roi(
+        self, cls_score: Tensor, bbox_pred: Tensor, labels: Tensor, bbox_targets: Tensor
+    ) -> Tensor:
+        """Classification plus box loss of every RoI, the two unweighted: (K,).
+
+        Args:
+            cls_score: (K, classes + 1).
+            bbox_pred: (K, 4), or (K, 4 * classes) where boxes are class-specific.
+            labels: (K,); ``num_classes`` is background.
+            bbox_targets: (K, 4) encoded boxes.
+        """
+        loss = self.loss_cls(cls_score, labels, reduction_override='none')
+        loss = loss / self.loss_cls.loss_weight
+        foreground = labels < self.num_classes
+        deltas = bbox_pred.view(len(labels), -1, 4)
+        index = torch.zeros_like(labels) if self.reg_class_agnostic else labels
+        rows = torch.arange(len(labels), device=labels.device)
+        deltas = deltas[rows, index.clamp(max=deltas.shape[1] - 1)]
+        box_loss = self.loss_bbox(deltas, bbox_targets, reduction_override='none').sum(dim=1)
+        return loss + box_loss / self.loss_bbox.loss_weight * foreground
+
+    def _predict_by_feat_single(
+        self,
+        roi: Tensor,
+        cls_score: Tensor,
+        bbox_pred: Tensor,
+        img_meta: dict,
+        rescale: bool = False,
+        rcnn_test_cfg: dict | None = None,
+    ) -> InstanceData:
+        """Detections of one image; what mmdet's method returns, without suppressing all classes."""
+        if rcnn_test_cfg is None or len(roi) == 0:
+            return super()._predict_by_feat_single(
+                roi, cls_score, bbox_pred, img_meta, rescale, rcnn_test_cfg
+            )
+        scores = cls_score.softmax(dim=-1)[:, :-1]
+        count = 1 if self.reg_class_agnostic else self.num_classes
+        boxes = self.bbox_coder.decode(
+            roi[:, 1:].repeat_interleave(count, dim=0),
+            bbox_pred.view(-1, 4),
+            max_shape=img_meta['img_shape'],
+        )
+        if rescale:
+            boxes = scale_boxes(boxes, [1 / factor for factor in img_meta['scale_factor']])
+        rois_index, labels = (scores > rcnn_test_cfg.score_thr).nonzero(as_tuple=True)
+        scores = scores[rois_index, labels]
+        boxes = boxes.view(len(roi), count, 4)[rois_index, 0 if count == 1 else labels]
+        keep = batched_nms_topk(
+            boxes, scores, labels, rcnn_test_cfg.nms.iou_threshold, rcnn_test_cfg.max_per_img
+        )
+        return InstanceData(bboxes=boxes[keep], scores=scores[keep], labels=labels[keep])
