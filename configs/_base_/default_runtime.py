@@ -1,0 +1,37 @@
+custom_imports = dict(imports=['lighthead'], allow_failed_imports=False)
+default_scope = 'mmdet'
+runner_type = 'LightHeadRunner'
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='SafeCheckpointHook',
+        interval=1,
+        iter_interval=500,
+        max_keep_ckpts=3,
+        save_best='coco/bbox_mAP',
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='DetVisualizationHook'),
+)
+custom_hooks = [
+    dict(type='StopOnNonFiniteLoss'),
+    # The authors average the weights over the last 10,000 steps or so.
+    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.0001, priority=49),
+]
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+randomness = dict(seed=0)
+visualizer = dict(
+    type='DetLocalVisualizer',
+    name='visualizer',
+    vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
+)
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
+log_level = 'INFO'
+load_from = None
+resume = False

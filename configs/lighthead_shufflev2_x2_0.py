@@ -1,0 +1,11 @@
+# ShuffleNetV2 2x, the 500M cell of the paper's Table 7.
+_base_ = 'lighthead_shufflev2star.py'
+model = dict(
+    backbone=dict(
+        star=False,
+        widen_factor=2.0,
+        init_cfg=dict(checkpoint='torchvision://shufflenet_v2_x2_0'),
+    ),
+    neck=dict(in_channels=2048),
+    rpn_head=dict(in_channels=488),
+)
