@@ -1,1 +1,6 @@
+"""How fast is it really, here: the speed experiments of the ShuffleNet V2 paper.
 
+Paper: arXiv 1807.11164, Tables 1-4 (guidelines), 7 (detection), 8
+(classification), Figure 2 (runtime shares) and the appendix. ``tools/speed.py``
+runs them on the user's own machine and sets the paper's numbers beside ours.
+"""
