@@ -15,7 +15,8 @@ class StagedBackbone(BaseModule):
     """A stem, then stages in a row, some of whose outputs are returned.
 
     A subclass names its modules in ``stem_names`` and ``stage_names`` (forward
-    order) and creates them before it calls :meth:`freeze`.
+    order), sets ``stage_channels`` (output channels of each stage) and creates
+    the modules before it calls :meth:`freeze`.
 
     Args:
         out_indices: Which stages to return; 0 is the first of ``stage_names``.
@@ -29,6 +30,7 @@ class StagedBackbone(BaseModule):
 
     stem_names: tuple[str, ...] = ()
     stage_names: tuple[str, ...] = ()
+    stage_channels: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -64,6 +66,11 @@ class StagedBackbone(BaseModule):
             x = getattr(self, name)(x)
             outputs[index] = x
         return tuple(outputs[index] for index in self.out_indices)
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        """Channels of each returned feature map."""
+        return tuple(self.stage_channels[index] for index in self.out_indices)
 
     def frozen_names(self) -> tuple[str, ...]:
         """Names of the frozen modules, in forward order."""

@@ -47,6 +47,17 @@ def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
     return x.transpose(1, 2).reshape(batch, channels, height, width)
 
 
+def conv3x3(
+    in_channels: int, channels: int, stride: int, norm_cfg: dict, act_cfg: dict
+) -> list[nn.Module]:
+    """3x3 convolution, norm, activation."""
+    return [
+        nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False),
+        build_norm_layer(norm_cfg, channels)[1],
+        build_activation_layer(act_cfg),
+    ]
+
+
 def pointwise(in_channels: int, channels: int, norm_cfg: dict, act_cfg: dict) -> list[nn.Module]:
     """1x1 convolution, norm, activation."""
     return [
@@ -129,6 +140,24 @@ class ShuffleUnit(nn.Module):
         return self._forward(x)
 
 
+def make_stage(
+    block: type[ShuffleUnit],
+    in_channels: int,
+    channels: int,
+    count: int,
+    stride: int = 2,
+    dilation: int = 1,
+    **unit_args,
+) -> nn.Sequential:
+    """A unit that changes width and resolution, then ``count - 1`` (dilated) basic units."""
+    first = block(in_channels, channels, basic=False, stride=stride, **unit_args)
+    rest = [
+        block(channels, channels, basic=True, dilation=dilation, **unit_args)
+        for _ in range(count - 1)
+    ]
+    return nn.Sequential(first, *rest)
+
+
 @MODELS.register_module()
 class ShuffleNetV2(StagedBackbone):
     """ShuffleNetV2 (arXiv 1807.11164, Table 5) or ShuffleNetV2*.
@@ -172,38 +201,28 @@ class ShuffleNetV2(StagedBackbone):
         super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
         if widen_factor not in WIDTHS:
             raise UserError(
-                f'widen_factor={widen_factor} is none of the paper\'s: choose from {list(WIDTHS)}.'
+                f"widen_factor={widen_factor} is none of the paper's: choose from {list(WIDTHS)}."
             )
         self.widen_factor = widen_factor
         self.widths = WIDTHS[widen_factor]
+        self.stage_channels = (*self.widths.stages, self.widths.conv5)
         norm_cfg = norm_cfg or dict(type='BN')
         act_cfg = act_cfg or dict(type='ReLU')
         unit_args = dict(star=star, norm_cfg=norm_cfg, act_cfg=act_cfg, with_cp=with_cp)
-        self.conv1 = nn.Sequential(
-            nn.Conv2d(3, self.widths.stem, 3, 2, 1, bias=False),
-            build_norm_layer(norm_cfg, self.widths.stem)[1],
-            build_activation_layer(act_cfg),
-        )
+        self.conv1 = nn.Sequential(*conv3x3(3, self.widths.stem, 2, norm_cfg, act_cfg))
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         entries = (self.widths.stem, *self.widths.stages)
         for index, name in enumerate(self.stage_names[:3]):
             dilated = dilated_stage4 and name == 'stage4'
-            stage = self._make_stage(
-                entries[index], entries[index + 1], BLOCKS[index], dilated, unit_args
+            stage = make_stage(
+                self.block,
+                entries[index],
+                entries[index + 1],
+                BLOCKS[index],
+                stride=1 if dilated else 2,
+                dilation=2 if dilated else 1,
+                **unit_args,
             )
             self.add_module(name, stage)
         self.conv5 = nn.Sequential(*pointwise(entries[3], self.widths.conv5, norm_cfg, act_cfg))
         self.freeze()
-
-    def _make_stage(
-        self, in_channels: int, channels: int, count: int, dilated: bool, unit_args: dict
-    ) -> nn.Sequential:
-        first = self.block(
-            in_channels, channels, basic=False, stride=1 if dilated else 2, **unit_args
-        )
-        dilation = 2 if dilated else 1
-        rest = [
-            self.block(channels, channels, basic=True, dilation=dilation, **unit_args)
-            for _ in range(count - 1)
-        ]
-        return nn.Sequential(first, *rest)
