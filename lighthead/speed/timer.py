@@ -5,6 +5,7 @@ same drift of the machine (clock, heat, neighbours). The order is reversed every
 other round. On a GPU the times are CUDA events', on a CPU the wall clock's.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -184,7 +185,7 @@ def _time_calls_cuda(call: Callable[[], object], count: int) -> list[float]:
         call()
         event.record()
     torch.cuda.synchronize()
-    return [a.elapsed_time(b) / 1e3 for a, b in zip(events, events[1:], strict=False)]
+    return [a.elapsed_time(b) / 1e3 for a, b in itertools.pairwise(events)]
 
 
 @contextmanager
