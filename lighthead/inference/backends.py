@@ -1,0 +1,133 @@
+"""What runs the network: a small protocol, and torch behind it.
+
+A backend takes a padded batch and the images' true sizes, and returns boxes in
+the frame of that batch. Everything before and after is the detector's.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from mmcv.cnn import fuse_conv_bn
+from mmdet.models.detectors import BaseDetector
+from mmdet.structures import DetDataSample
+from torch import Tensor
+
+from lighthead.errors import UserError
+
+BACKENDS = ('torch',)
+PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+
+
+class RawDetections(NamedTuple):
+    """One image's boxes (N, 4) in pixels of the batch, scores (N,) and labels (N,)."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+
+class Backend(Protocol):
+    """Runs a detector on batches."""
+
+    device: torch.device
+    """Where :meth:`__call__` wants its batch."""
+
+    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+        """Detect in a batch (B, 3, H, W), normalised; ``sizes`` are the (height, width)
+        of the B images in it without padding."""
+        ...
+
+
+class TorchBackend:
+    """mmdet's own prediction, with folded batch norm and channels-last memory.
+
+    Args:
+        model: A detector; it is changed and belongs to the backend from now on.
+        device: Where to run.
+        precision: ``'fp32'``, or ``'bf16'`` or ``'fp16'`` under autocast.
+    """
+
+    def __init__(self, model: BaseDetector, device: torch.device, precision: str) -> None:
+        check_precision(device, precision)
+        self.device = device
+        self.dtype = PRECISIONS[precision]
+        model = fuse_conv_bn(model.eval()).requires_grad_(False)
+        self.model = model.to(device, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+        """See :class:`Backend`."""
+        shape = tuple(batch.shape[-2:])
+        samples = [
+            DetDataSample(
+                metainfo=dict(
+                    img_shape=tuple(size),
+                    ori_shape=tuple(size),
+                    scale_factor=(1.0, 1.0),
+                    pad_shape=shape,
+                    batch_input_shape=shape,
+                )
+            )
+            for size in sizes
+        ]
+        lower = self.dtype is not torch.float32
+        with torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
+            samples = self.model.predict(batch, samples, rescale=False)
+        return [_to_numpy(sample) for sample in samples]
+
+
+def _to_numpy(sample: DetDataSample) -> RawDetections:
+    found = sample.pred_instances
+    return RawDetections(
+        found.bboxes.float().cpu().numpy(),
+        found.scores.float().cpu().numpy(),
+        found.labels.cpu().numpy(),
+    )
+
+
+def check_backend(name: str | None) -> str:
+    """The backend's name, ``'torch'`` for None; UserError where there is no such backend."""
+    if name is None:
+        return 'torch'
+    if name not in BACKENDS:
+        raise UserError(f'There is no backend {name!r}: choose from {", ".join(BACKENDS)}.')
+    return name
+
+
+def check_precision(device: torch.device, precision: str) -> None:
+    """Raise a UserError where torch cannot compute in ``precision`` on ``device``."""
+    if precision not in PRECISIONS:
+        raise UserError(
+            f'There is no precision {precision!r}: choose from {", ".join(PRECISIONS)}.'
+        )
+    possible = ['fp32']
+    if device.type == 'cpu':
+        possible.append('bf16')
+    elif device.type == 'cuda':
+        possible += ['fp16', 'bf16'] if torch.cuda.is_bf16_supported() else ['fp16']
+    if precision not in possible:
+        raise UserError(
+            f'precision={precision!r} is not possible with torch on {device}: '
+            f'choose from {", ".join(possible)}.'
+        )
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device to use, a GPU where one is there for None; UserError where it is not there."""
+    if device is None:
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise UserError(f"There is no device {device!r}: try 'cpu', 'cuda' or 'cuda:0'.") from error
+    if chosen.type == 'cpu':
+        return chosen
+    accelerator = torch.accelerator.current_accelerator()
+    found = accelerator is not None and torch.accelerator.is_available()
+    count = torch.accelerator.device_count() if found else 0
+    if not found or accelerator.type != chosen.type or (chosen.index or 0) >= count:
+        there = f'there are {count} of type {accelerator.type}' if count else 'there is none here'
+        raise UserError(f"Device {device!r} is not available ({there}): choose 'cpu'.")
+    return chosen

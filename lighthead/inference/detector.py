@@ -1,0 +1,220 @@
+"""The detector from a checkpoint alone: ``Detector(path)(image)``."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from itertools import islice
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+
+from lighthead.engine.checkpoint import load_checkpoint_file
+from lighthead.engine.plain_config import config_from_json
+from lighthead.errors import UserError
+from lighthead.inference.backends import (
+    Backend,
+    TorchBackend,
+    check_backend,
+    check_precision,
+    choose_device,
+)
+from lighthead.inference.images import ImageLike, read_image
+from lighthead.inference.preprocess import Preprocess
+from lighthead.inference.results import Detections
+
+WINDOW = 8
+"""Of a list, this many batches are read ahead to find images of the same size."""
+
+
+class Detector:
+    """Finds objects in images.
+
+    >>> detector = Detector('work_dirs/demo/best.pth')
+    >>> detections = detector('photo.jpg')
+    >>> detections.boxes, detections.scores, detections.names
+
+    Args:
+        path: A checkpoint of lighthead; its config and class names travel in it.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...; None takes a GPU where there is one.
+        backend: ``'torch'`` (also None).
+        precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``, as the device allows.
+        score_thr: Detections with a lower score are left out.
+        batch_size: How many images of a list go through the network at once.
+            Only images of the same padded size share a batch, so that no result
+            depends on the others in the list.
+        trust: Whether to load a checkpoint that is a pickle with code inside.
+
+    Raises:
+        UserError: the file, or another argument, cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        device: str | torch.device | None = None,
+        backend: str | None = None,
+        precision: str = 'fp32',
+        score_thr: float = 0.3,
+        batch_size: int = 1,
+        *,
+        trust: bool = False,
+    ) -> None:
+        check_backend(backend)
+        self.device = choose_device(device)
+        check_precision(self.device, precision)
+        if not 0 <= score_thr <= 1:
+            raise UserError(f'score_thr={score_thr} is not in 0..1.')
+        if batch_size < 1:
+            raise UserError(f'batch_size={batch_size} is less than 1.')
+        self.score_thr = score_thr
+        self.batch_size = batch_size
+        checkpoint = load_checkpoint_file(path, trust=trust)
+        cfg, self.classes, self.category_ids = read_meta(checkpoint, path)
+        self.preprocess = Preprocess.from_config(cfg)
+        model = build_model(cfg.model, score_thr)
+        load_weights(model, checkpoint['state_dict'], path)
+        self.backend: Backend = TorchBackend(model, self.device, precision)
+
+    @overload
+    def __call__(self, images: ImageLike) -> Detections: ...
+
+    @overload
+    def __call__(self, images: Sequence[ImageLike]) -> list[Detections]: ...
+
+    def __call__(self, images: ImageLike | Sequence[ImageLike]) -> Detections | list[Detections]:
+        """Detect in one image, or in a list of images.
+
+        Args:
+            images: What :func:`lighthead.inference.images.read_image` reads
+                (numpy arrays are BGR, tensors RGB), or a list or tuple of it.
+
+        Returns:
+            The image's detections; for a list, a list in the same order.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        if not isinstance(images, list | tuple):
+            return self._detect([images])[0]
+        results: list[Detections] = []
+        ahead = self.batch_size * WINDOW if self.batch_size > 1 else 1
+        for window in _windows(images, ahead):
+            results += self._detect(window)
+        return results
+
+    def _detect(self, sources: Sequence[ImageLike]) -> list[Detections]:
+        sizes, resized = [], []
+        for source in sources:
+            image = read_image(source)
+            sizes.append(image.shape[:2])
+            resized.append(self.preprocess.resize(image))
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, size in enumerate(sizes):
+            groups.setdefault(self.preprocess.padded_size(size), []).append(index)
+        results: dict[int, Detections] = {}
+        for group in groups.values():
+            for batch in _windows(group, self.batch_size):
+                pixels = self.preprocess.batch([resized[i] for i in batch], self.device)
+                found = self.backend(pixels, [resized[i].shape[:2] for i in batch])
+                for index, (boxes, scores, labels) in zip(batch, found, strict=True):
+                    boxes = self.preprocess.restore(boxes, sizes[index])
+                    detections = Detections.from_arrays(
+                        boxes, scores, labels, self.classes, sizes[index]
+                    )
+                    results[index] = detections.filter(self.score_thr)
+        return [results[index] for index in range(len(sources))]
+
+
+def _windows(items: Sequence, size: int) -> Iterator[list]:
+    iterator = iter(items)
+    while window := list(islice(iterator, size)):
+        yield window
+
+
+def read_meta(
+    checkpoint: Mapping[str, Any], path: str | os.PathLike
+) -> tuple[Config, list[str], list[int]]:
+    """The validated config, class names and category ids of a loaded checkpoint.
+
+    Raises:
+        UserError: they are missing, so the file is not one of lighthead's.
+    """
+    meta = checkpoint.get('meta') or {}
+    classes = list((meta.get('dataset_meta') or {}).get('classes') or [])
+    if not meta.get('config_json') or not classes or 'state_dict' not in checkpoint:
+        raise UserError(
+            f"{path} holds no config, class names and weights of lighthead's: give a checkpoint "
+            'that tools/train.py wrote.'
+        )
+    cfg = config_from_json(meta['config_json'])
+    if not cfg.get('model'):
+        raise UserError(f'The config in {path} has no model.')
+    ids = list(meta['dataset_meta'].get('category_ids') or range(1, len(classes) + 1))
+    for count in _class_counts(cfg.model):
+        if count != len(classes):
+            raise UserError(
+                f'The model in {path} has {count} classes, but the file names {len(classes)}.'
+            )
+    return cfg, classes, ids
+
+
+def _class_counts(model_cfg: Mapping) -> Iterator[int]:
+    heads = model_cfg.get('roi_head', model_cfg).get('bbox_head', {})
+    for head in heads if isinstance(heads, list | tuple) else [heads]:
+        if 'num_classes' in head:
+            yield head['num_classes']
+
+
+def build_model(model_cfg: Mapping, score_thr: float = 0.0) -> BaseDetector:
+    """Build a detector that is about to receive its weights: nothing is fetched or initialised.
+
+    Args:
+        model_cfg: The config's ``model``; it is left as it is.
+        score_thr: Detections below it are not wanted, so they need not reach NMS.
+            (A box never suppresses one with a higher score, so the rest is the same.)
+    """
+    model_cfg = _without_init(deepcopy(model_cfg))
+    test_cfg = model_cfg.get('test_cfg') or {}
+    final = test_cfg.get('rcnn', test_cfg)
+    if score_thr > final.get('score_thr', 0.0):
+        final['score_thr'] = score_thr
+    return revert_sync_batchnorm(MODELS.build(model_cfg)).eval()
+
+
+def _without_init(node: Any) -> Any:
+    """Remove every ``init_cfg`` and ``pretrained`` below ``node``, in place."""
+    if isinstance(node, dict):
+        node.pop('init_cfg', None)
+        node.pop('pretrained', None)
+        for value in node.values():
+            _without_init(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _without_init(value)
+    return node
+
+
+def load_weights(model: BaseDetector, state_dict: Mapping, path: str | os.PathLike) -> None:
+    """Load all weights, none missing, none left over.
+
+    Raises:
+        UserError: the weights do not fit the config beside them.
+    """
+    own = model.state_dict()
+    missing = sorted(own.keys() - state_dict.keys())
+    unexpected = sorted(state_dict.keys() - own.keys())
+    other = sorted(
+        name for name in own.keys() & state_dict.keys() if own[name].shape != state_dict[name].shape
+    )
+    faults = {'missing': missing, 'unexpected': unexpected, 'of another shape': other}
+    told = [f'{len(names)} {what} ({names[0]})' for what, names in faults.items() if names]
+    if told:
+        raise UserError(
+            f'The weights in {Path(path)} do not fit the config in it: {", ".join(told)}.'
+        )
+    model.load_state_dict(state_dict)

@@ -1,0 +1,164 @@
+"""From images to the network's input, and from its boxes back to the images.
+
+The numbers come from the checkpoint's config: the ``Resize`` of its test
+pipeline and its ``data_preprocessor``. The arithmetic is mmdet's, bit for bit.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from lighthead.errors import UserError
+
+HARMLESS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'LoadAnnotations', 'PackDetInputs')
+"""Steps of a test pipeline that leave the pixels alone."""
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What happens to an image before the network.
+
+    Attributes:
+        scale: (long side, short side) to fit into, or (width, height) without
+            ``keep_ratio``; None keeps the size.
+        keep_ratio: Whether the aspect ratio is kept.
+        interpolation: OpenCV's name, as in mmcv.
+        mean, std: Per channel, in the network's channel order, over 0..255.
+        swap_channels: Whether the network wants RGB (images are BGR).
+        pad_divisor: Height and width are padded to multiples of it, at the
+            bottom and on the right.
+        pad_value: Value of the padding, after normalisation.
+    """
+
+    scale: tuple[int, int] | None
+    keep_ratio: bool = True
+    interpolation: str = 'bilinear'
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    swap_channels: bool = False
+    pad_divisor: int = 1
+    pad_value: float = 0.0
+
+    @classmethod
+    def from_config(cls, cfg: Config) -> 'Preprocess':
+        """Read the test pipeline and the model's ``data_preprocessor``.
+
+        Raises:
+            UserError: the config has no test pipeline, or one with a step that
+                only mmdet's own inference can do.
+        """
+        resize = _find_resize(cfg)
+        settings = cfg.model.get('data_preprocessor') or {}
+        scale = resize.get('scale')
+        return cls(
+            scale=None if scale is None else tuple(int(side) for side in scale),
+            keep_ratio=bool(resize.get('keep_ratio', False)),
+            interpolation=resize.get('interpolation', 'bilinear'),
+            mean=_three(settings.get('mean'), 0.0),
+            std=_three(settings.get('std'), 1.0),
+            swap_channels=bool(settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')),
+            pad_divisor=int(settings.get('pad_size_divisor', 1)),
+            pad_value=float(settings.get('pad_value', 0)),
+        )
+
+    def to_dict(self) -> dict:
+        """Plain data, to travel inside an exported file; ``Preprocess(**data)`` reads it."""
+        return asdict(self)
+
+    def resized_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) after resizing an image of ``size`` (height, width); 1 at least."""
+        if self.scale is None:
+            return size
+        if not self.keep_ratio:
+            return self.scale[1], self.scale[0]
+        width, height = mmcv.rescale_size((size[1], size[0]), self.scale)
+        return max(height, 1), max(width, 1)
+
+    def padded_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) of the network's input for an image of ``size`` before resizing."""
+        height, width = self.resized_size(size)
+        divisor = self.pad_divisor
+        return math.ceil(height / divisor) * divisor, math.ceil(width / divisor) * divisor
+
+    def resize(self, image: np.ndarray) -> np.ndarray:
+        """Resize a BGR image (H, W, 3)."""
+        height, width = self.resized_size(image.shape[:2])
+        if (height, width) == image.shape[:2]:
+            return image
+        return mmcv.imresize(image, (width, height), interpolation=self.interpolation)
+
+    def batch(self, images: Sequence[np.ndarray], device: torch.device | str = 'cpu') -> Tensor:
+        """Normalise resized images, pad them to the largest and stack them.
+
+        Args:
+            images: ``uint8`` BGR (h, w, 3), already resized.
+            device: Where to put the batch; on a GPU it is also normalised there.
+
+        Returns:
+            ``float32`` (B, 3, H, W) in channels-last memory.
+        """
+        sizes = [image.shape[:2] for image in images]
+        divisor = self.pad_divisor
+        height = math.ceil(max(h for h, _ in sizes) / divisor) * divisor
+        width = math.ceil(max(w for _, w in sizes) / divisor) * divisor
+        normalise = self._on_cpu if torch.device(device).type == 'cpu' else self._on_device
+        batch = torch.empty(len(images), height, width, 3, device=device)
+        for row, image, (h, w) in zip(batch, images, sizes, strict=True):
+            row[:h, :w] = normalise(image, device)
+            row[h:] = self.pad_value
+            row[:h, w:] = self.pad_value
+        return batch.permute(0, 3, 1, 2)
+
+    def restore(self, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Boxes (N, 4) of the resized image in the frame of the original, clipped to it."""
+        resized = self.resized_size(size)
+        factor_y, factor_x = size[0] / resized[0], size[1] / resized[1]
+        boxes = boxes * np.array([factor_x, factor_y] * 2, np.float32)
+        return boxes.clip(0, np.array([size[1], size[0]] * 2, np.float32))
+
+    def _on_cpu(self, image: np.ndarray, device: torch.device | str) -> Tensor:
+        """A table of the 256 results per channel: far faster than the arithmetic."""
+        values = torch.arange(256.0)[:, None]
+        table = (values - torch.tensor(self.mean)) / torch.tensor(self.std)
+        if self.swap_channels:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return torch.from_numpy(cv2.LUT(image, table.reshape(256, 1, 3).numpy()))
+
+    def _on_device(self, image: np.ndarray, device: torch.device | str) -> Tensor:
+        pixels = torch.from_numpy(image).to(device, non_blocking=True)
+        if self.swap_channels:
+            pixels = pixels.flip(2)
+        mean, std = (torch.tensor(values, device=device) for values in (self.mean, self.std))
+        return (pixels.float() - mean) / std
+
+
+def _three(values: Sequence[float] | None, default: float) -> tuple[float, ...]:
+    values = [default] if values is None else [float(value) for value in values]
+    return tuple(values * 3 if len(values) == 1 else values)
+
+
+def _find_resize(cfg: Config) -> dict:
+    """The ``Resize`` of the test pipeline, {} where there is none."""
+    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset', {})
+    while 'pipeline' not in dataset and 'dataset' in dataset:  # wrapped data sets
+        dataset = dataset['dataset']
+    if 'pipeline' not in dataset:
+        raise UserError("The checkpoint's config has no test_dataloader.dataset.pipeline.")
+    found: dict = {}
+    for step in dataset['pipeline']:
+        name = step['type'].rsplit('.', 1)[-1]
+        if name == 'Resize' and not found and step.get('scale') is not None:
+            found = step
+        elif name not in HARMLESS:
+            raise UserError(
+                f"The step {name} of the checkpoint's test pipeline is not known here: use mmdet's "
+                'DetInferencer for it, or a pipeline with one Resize (scale=...).'
+            )
+    return found
