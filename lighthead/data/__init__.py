@@ -1,1 +1,6 @@
+"""Data sets in COCO format: finding, checking, cleaning, sampling. Importing it registers."""
 
+from lighthead.data.dataset import CocoDetDataset
+from lighthead.data.samplers import ResumableBatchSampler, ResumableSampler
+
+__all__ = ['CocoDetDataset', 'ResumableBatchSampler', 'ResumableSampler']

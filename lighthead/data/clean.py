@@ -1,0 +1,197 @@
+"""COCO annotations read safely, with boxes that nothing can learn from taken out.
+
+Data set, metric and the check before training all read their JSON here, so
+that a dirty box neither trains nor counts as missed. The COCO format is
+described at https://cocodataset.org/#format-data.
+"""
+
+import contextlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmdet.datasets.api_wrappers import COCO
+
+from lighthead.errors import UserError
+
+ROUNDING = 0.1
+"""Pixels that a box may stick out of its image and still be left as it is: COCO's own
+boxes do so by rounding, and their published figures are computed with them."""
+
+
+@dataclass
+class BoxReport:
+    """What cleaning did with the boxes of one annotation file."""
+
+    kept: int = 0
+    crowd: int = 0
+    clipped: int = 0
+    not_numbers: int = 0
+    no_area: int = 0
+    outside: int = 0
+    renumbered: bool = False
+
+    @property
+    def dropped(self) -> int:
+        return self.not_numbers + self.no_area + self.outside
+
+    def __str__(self) -> str:
+        parts = [f'{self.kept} boxes']
+        if self.crowd:
+            parts.append(f'{self.crowd} of them crowds')
+        if self.clipped:
+            parts.append(f'{self.clipped} clipped to the image')
+        reasons = {
+            'NaN, infinite or not four numbers': self.not_numbers,
+            'negative or no area': self.no_area,
+            'outside the image': self.outside,
+        }
+        if self.dropped:
+            why = ', '.join(f'{count} {reason}' for reason, count in reasons.items() if count)
+            parts.append(f'{self.dropped} dropped ({why})')
+        if self.renumbered:
+            parts.append('annotation ids renumbered from 1 (pycocotools cannot match id 0)')
+        return ', '.join(parts)
+
+
+def load_coco_json(path: str | Path) -> dict:
+    """Read a COCO annotation file.
+
+    Returns:
+        The file's content; ``images``, ``annotations`` and ``categories`` are
+        lists of dicts (``annotations`` empty where the file has none).
+
+    Raises:
+        UserError: The file is missing, broken, or not in COCO format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f'The annotation file {path} does not exist: check the path.')
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f'{path} is not valid JSON ({error}): write it again.') from error
+    if not isinstance(content, dict):
+        raise UserError(
+            f'{path} is not in COCO format: it holds a {type(content).__name__}, '
+            'not an object with "images", "annotations" and "categories".'
+        )
+    content.setdefault('annotations', [])
+    for key in ('images', 'annotations', 'categories'):
+        entries = content.get(key)
+        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+            raise UserError(f'{path} is not in COCO format: "{key}" is not a list of objects.')
+    return content
+
+
+def clean_box(
+    box: object, width: float | None, height: float | None
+) -> tuple[list[float] | None, str]:
+    """Clean one box (x, y, w, h) in pixels of its image.
+
+    Returns:
+        The box and ``'kept'`` or ``'clipped'``; or None and the field of
+        :class:`BoxReport` that counts why it was dropped.
+    """
+    if not isinstance(box, Sequence) or len(box) != 4:
+        return None, 'not_numbers'
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in box):
+        return None, 'not_numbers'
+    x, y, w, h = box
+    if w <= 0 or h <= 0:
+        return None, 'no_area'
+    if not width or not height:
+        return list(box), 'kept'
+    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        return None, 'outside'
+    inside = min(x, y) >= -ROUNDING and x + w <= width + ROUNDING and y + h <= height + ROUNDING
+    if inside:
+        return list(box), 'kept'
+    left, top = max(x, 0), max(y, 0)
+    w, h = min(x + w, width) - left, min(y + h, height) - top
+    if w < 1 or h < 1:
+        return None, 'outside'
+    return [left, top, w, h], 'clipped'
+
+
+def clean_boxes(content: Mapping) -> tuple[dict, BoxReport]:
+    """Take unusable boxes out of COCO content and clip the rest to their images.
+
+    Crowd boxes stay crowds. ``area`` is filled in where it is missing or
+    useless, and never exceeds a clipped box.
+
+    Returns:
+        A copy with its own annotations, and the report. The input is unchanged.
+    """
+    sizes = {
+        image.get('id'): (image.get('width'), image.get('height')) for image in content['images']
+    }
+    report = BoxReport()
+    annotations = []
+    for annotation in content['annotations']:
+        size = sizes.get(annotation.get('image_id'), (None, None))
+        box, verdict = clean_box(annotation.get('bbox'), *size)
+        if verdict != 'kept':
+            setattr(report, verdict, getattr(report, verdict) + 1)
+        if box is None:
+            continue
+        annotation = {**annotation, 'bbox': box, 'iscrowd': int(annotation.get('iscrowd') or 0)}
+        annotation['area'] = _usable_area(annotation.get('area'), box, verdict == 'clipped')
+        report.crowd += annotation['iscrowd']
+        annotations.append(annotation)
+    report.kept = len(annotations)
+    if any(not annotation.get('id') for annotation in annotations):
+        report.renumbered = True
+        for number, annotation in enumerate(annotations, start=1):
+            annotation['id'] = number
+    return {**content, 'annotations': annotations}, report
+
+
+def _usable_area(area: object, box: Sequence[float], clipped: bool) -> float:
+    """The annotated area where it makes sense, else the box's."""
+    box_area = box[2] * box[3]
+    if not isinstance(area, int | float) or not math.isfinite(area) or area <= 0:
+        return box_area
+    return min(area, box_area) if clipped else area
+
+
+class CleanCOCO(COCO):
+    """The COCO API that mmdet uses, over cleaned boxes.
+
+    Category ids come in the order of the names asked for, so that label i is
+    always class i of the config, whatever order the JSON has.
+
+    Args:
+        annotation_file: Path of a COCO annotation file, or None for an empty one.
+    """
+
+    def __init__(self, annotation_file: str | Path | None = None) -> None:
+        self.report = BoxReport()
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+            super().__init__()
+            if annotation_file is not None:
+                self.dataset, self.report = clean_boxes(load_coco_json(annotation_file))
+                self.createIndex()
+        self.img_ann_map = self.imgToAnns
+        self.cat_img_map = self.catToImgs
+
+    def get_cat_ids(
+        self,
+        cat_names: Sequence[str] = (),
+        sup_names: Sequence[str] = (),
+        cat_ids: Sequence[int] = (),
+    ) -> list[int]:
+        """Ids of the categories asked for; by name: in the order of the names."""
+        ids = super().get_cat_ids(cat_names, sup_names, cat_ids)
+        if not cat_names:
+            return ids
+        order = {name: position for position, name in enumerate(cat_names)}
+        return sorted(ids, key=lambda cat_id: order[self.cats[cat_id]['name']])
+
+    def category_ids(self, classes: Sequence[str]) -> list[int | None]:
+        """The category id of each class, None for a class that the file lacks."""
+        by_name = {category['name']: cat_id for cat_id, category in self.cats.items()}
+        return [by_name.get(name) for name in classes]
