@@ -1,24 +1,24 @@
-"""Detect objects in images, folders, globs and videos with a trained checkpoint."""
+"""Detect objects: ``python tools/infer.py CHECKPOINT photo.jpg folder 'photos/**/*.jpg' clip.mp4``.
+
+Drawings go to ``OUT_DIR/vis``, all boxes to ``OUT_DIR/predictions.json`` in COCO's form.
+"""
 
 import sys
 
 from lighthead.cli import make_parser, run
+from lighthead.commands.infer import InferOptions, infer
 
 
-def parse_args():
-    parser = make_parser(__doc__)
-    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
+def main() -> int:
+    parser = make_parser('Detect objects in images, folders, globs and videos.')
+    parser.add_argument('checkpoint', help='a checkpoint that training wrote; no config is needed')
     parser.add_argument(
         'inputs',
         nargs='+',
         metavar='INPUT',
-        help="image, video, folder, or glob in quotes, e.g. 'photos/**/*.jpg'",
+        help="image, video, folder, or a glob in quotes, e.g. 'photos/**/*.jpg'",
     )
-    parser.add_argument(
-        '--out-dir',
-        default='outputs',
-        help='for vis/ (the drawings) and predictions.json (default: %(default)s)',
-    )
+    parser.add_argument('--out-dir', default='outputs', help='results (default: %(default)s)')
     parser.add_argument(
         '--pred-score-thr',
         type=float,
@@ -35,19 +35,15 @@ def parse_args():
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
-        help='load a checkpoint that can run code: only if you trust its maker',
+        help='load a file that can run code: only if you trust its maker',
     )
-    return parser.parse_args()
+    return run(_infer, parser.parse_args())
 
 
-def main(args):
-    from lighthead.commands.infer import InferOptions, infer
-
-    options = vars(args)
-    options.pop('debug')
-    return infer(InferOptions(**options))
+def _infer(args) -> int:
+    names = InferOptions.__dataclass_fields__
+    return infer(InferOptions(**{name: getattr(args, name) for name in names}))
 
 
 if __name__ == '__main__':
-    arguments = parse_args()
-    sys.exit(run(main, arguments))
+    sys.exit(main())

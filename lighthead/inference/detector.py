@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
 
 from lighthead.engine.checkpoint import load_checkpoint_file
-from lighthead.engine.plain_config import config_from_json
+from lighthead.engine.plain_config import config_from_json, model_config_from_json
 from lighthead.errors import UserError
 from lighthead.inference.backends import (
     Backend,
@@ -74,9 +74,9 @@ class Detector:
         self.score_thr = score_thr
         self.batch_size = batch_size
         checkpoint = load_checkpoint_file(path, trust=trust)
-        cfg, self.classes, self.category_ids = read_meta(checkpoint, path)
+        cfg, model_cfg, self.classes, self.category_ids = read_meta(checkpoint, path)
         self.preprocess = Preprocess.from_config(cfg)
-        model = build_model(cfg.model, score_thr)
+        model = build_model(model_cfg, score_thr)
         load_weights(model, checkpoint['state_dict'], path)
         self.backend: Backend = TorchBackend(model, self.device, precision)
 
@@ -136,31 +136,42 @@ def _windows(items: Sequence, size: int) -> Iterator[list]:
         yield window
 
 
-def read_meta(
-    checkpoint: Mapping[str, Any], path: str | os.PathLike
-) -> tuple[Config, list[str], list[int]]:
-    """The validated config, class names and category ids of a loaded checkpoint.
+class Meta(NamedTuple):
+    """What travels in a checkpoint beside its weights."""
+
+    cfg: Config
+    """The whole config, validated."""
+    model_cfg: ConfigDict
+    """Its model, without ``init_cfg``: ready for :func:`build_model`."""
+    classes: list[str]
+    category_ids: list[int]
+
+
+def read_meta(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> Meta:
+    """The config, class names and category ids of a loaded checkpoint.
 
     Raises:
-        UserError: they are missing, so the file is not one of lighthead's.
+        UserError: they are missing or do not fit together, or the config asks
+            for something that is not allowed.
     """
     meta = checkpoint.get('meta') or {}
-    classes = list((meta.get('dataset_meta') or {}).get('classes') or [])
-    if not meta.get('config_json') or not classes or 'state_dict' not in checkpoint:
+    data = meta.get('dataset_meta') or {}
+    classes = list(data.get('classes') or [])
+    if not meta.get('config_json') or not classes:
         raise UserError(
-            f"{path} holds no config, class names and weights of lighthead's: give a checkpoint "
-            'that tools/train.py wrote.'
+            f'{path} holds no config and class names of lighthead: give a checkpoint that '
+            'tools/train.py wrote.'
         )
     cfg = config_from_json(meta['config_json'])
-    if not cfg.get('model'):
-        raise UserError(f'The config in {path} has no model.')
-    ids = list(meta['dataset_meta'].get('category_ids') or range(1, len(classes) + 1))
-    for count in _class_counts(cfg.model):
-        if count != len(classes):
+    model_cfg = model_config_from_json(meta['config_json'])
+    ids = list(data.get('category_ids') or range(1, len(classes) + 1))
+    for count in _class_counts(model_cfg):
+        if not count == len(classes) == len(ids):
             raise UserError(
-                f'The model in {path} has {count} classes, but the file names {len(classes)}.'
+                f'The model in {path} has {count} classes, but the file names {len(classes)} '
+                f'classes and {len(ids)} category ids.'
             )
-    return cfg, classes, ids
+    return Meta(cfg, model_cfg, classes, ids)
 
 
 def _class_counts(model_cfg: Mapping) -> Iterator[int]:
@@ -174,29 +185,16 @@ def build_model(model_cfg: Mapping, score_thr: float = 0.0) -> BaseDetector:
     """Build a detector that is about to receive its weights: nothing is fetched or initialised.
 
     Args:
-        model_cfg: The config's ``model``; it is left as it is.
+        model_cfg: A model without ``init_cfg``; it is left as it is.
         score_thr: Detections below it are not wanted, so they need not reach NMS.
             (A box never suppresses one with a higher score, so the rest is the same.)
     """
-    model_cfg = _without_init(deepcopy(model_cfg))
+    model_cfg = deepcopy(model_cfg)
     test_cfg = model_cfg.get('test_cfg') or {}
     final = test_cfg.get('rcnn', test_cfg)
     if score_thr > final.get('score_thr', 0.0):
         final['score_thr'] = score_thr
     return revert_sync_batchnorm(MODELS.build(model_cfg)).eval()
-
-
-def _without_init(node: Any) -> Any:
-    """Remove every ``init_cfg`` and ``pretrained`` below ``node``, in place."""
-    if isinstance(node, dict):
-        node.pop('init_cfg', None)
-        node.pop('pretrained', None)
-        for value in node.values():
-            _without_init(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            _without_init(value)
-    return node
 
 
 def load_weights(model: BaseDetector, state_dict: Mapping, path: str | os.PathLike) -> None:
