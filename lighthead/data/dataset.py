@@ -12,8 +12,8 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
+from lighthead.data.classes import classes_of, palette_for
 from lighthead.data.clean import CleanCOCO
-from lighthead.data.layout import classes_of, palette_for
 from lighthead.errors import UserError
 
 

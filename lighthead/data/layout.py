@@ -4,17 +4,26 @@
 export; the accepted forms are shown in ``data/README.md``.
 """
 
-import colorsys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from lighthead.data.classes import classes_from_json, classes_of, palette_for
 from lighthead.data.clean import load_coco_json
 from lighthead.errors import UserError
+
+__all__ = [
+    'CocoLayout',
+    'Split',
+    'apply_data_root',
+    'classes_from_json',
+    'dataset_cfgs',
+    'find_coco_layout',
+    'num_classes_fields',
+]
 
 SPLIT_NAMES = {
     'train': ('train2017', 'train'),
@@ -47,40 +56,6 @@ class CocoLayout:
     root: Path
     train: Split | None
     val: Split | None
-
-
-def classes_from_json(ann_file: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Class names and category ids of a COCO annotation file, in the file's order."""
-    return classes_of(load_coco_json(ann_file), ann_file)
-
-
-def classes_of(content: Mapping, ann_file: str | Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Class names and category ids of loaded COCO content, in its order.
-
-    Raises:
-        UserError: No categories, one without id or name, or an id or name that comes twice.
-    """
-    categories = content['categories']
-    if not categories:
-        raise UserError(f'{ann_file} has no categories: list the classes under "categories".')
-    names, ids = [], []
-    for category in categories:
-        name, cat_id = category.get('name'), category.get('id')
-        if not isinstance(name, str) or not isinstance(cat_id, int):
-            raise UserError(
-                f'{ann_file} has a category without a name or a whole-number id ({category}).'
-            )
-        if cat_id in ids:
-            raise UserError(f'{ann_file} has the category id {cat_id} twice: make ids unique.')
-        if name in names:
-            other = ids[names.index(name)]
-            raise UserError(
-                f'{ann_file} has two categories named "{name}" (ids {other} and {cat_id}): '
-                'rename or remove one.'
-            )
-        names.append(name)
-        ids.append(cat_id)
-    return tuple(names), tuple(ids)
 
 
 def find_coco_layout(root: str | Path) -> CocoLayout:
@@ -138,18 +113,6 @@ def _find_images(root: Path, split: str, name: str, content: Mapping) -> Path:
     raise UserError(
         f'{root} has no image folder for the {split} split: put the images in {root / name}.'
     )
-
-
-def palette_for(classes: Sequence[str]) -> list[tuple[int, int, int]]:
-    """A colour (RGB) per class; COCO's own where the classes are COCO's."""
-    if tuple(classes) == CocoDataset.METAINFO['classes']:
-        return list(CocoDataset.METAINFO['palette'])
-    colours = []
-    for number in range(len(classes)):
-        hue = (number * 0.618034) % 1  # the golden ratio keeps neighbours apart
-        value = 1.0 if number % 2 else 0.8
-        colours.append(tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.85, value)))
-    return colours
 
 
 def apply_data_root(
