@@ -39,6 +39,14 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add mmdetection's ``--launcher`` and ``--local-rank``."""
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
 def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespace) -> int:
     """Call ``main(args)`` and turn what happens into an exit code.
 

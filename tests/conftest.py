@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
+
+import lighthead  # noqa: F401  (before mmcv.ops and mmdet.models, which tests import)
 
 SHARED = Path(__file__).resolve().parents[2] / 'shared'
 """Files that lie beside a checkout and do not ship: small COCO subsets, weights, papers' facts."""
@@ -36,3 +39,9 @@ def fixed_seed() -> None:
     """Every test starts from the same random state, in whatever order they run."""
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def mmdet_scope() -> None:
+    """Types are looked up in mmdet's registries, as a runner's ``default_scope`` has it."""
+    DefaultScope.get_instance('tests', scope_name='mmdet')

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch.nn as nn
-from mmcv.cnn import build_norm_layer
+from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmdet.registry import MODELS
 from torchvision.models.mobilenetv2 import MobileNetV2 as TorchvisionMobileNetV2
 
@@ -68,6 +68,7 @@ class StagedMobileNetV2(StagedBackbone):
         frozen_stages: See :class:`StagedBackbone`.
         norm_eval: See :class:`StagedBackbone`.
         norm_cfg: Norm layer.
+        act_cfg: Activation layer, ReLU6 where it is None.
         init_cfg: See :class:`StagedBackbone`.
     """
 
@@ -82,6 +83,7 @@ class StagedMobileNetV2(StagedBackbone):
         frozen_stages: int = -1,
         norm_eval: bool = False,
         norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
@@ -95,12 +97,22 @@ class StagedMobileNetV2(StagedBackbone):
             num_classes=1,
             norm_layer=lambda channels: build_norm_layer(norm_cfg, channels)[1],
         )
+        if act_cfg is not None:
+            replace_activations(network.features, act_cfg)
         for name, part in PARTS.items():
             self.add_module(name, network.features[part])
         ends = (network.features[PARTS[name].stop - 1] for name in self.stage_names)
         self.stage_channels = tuple(end.out_channels for end in ends)
         self.register_load_state_dict_pre_hook(rename_torchvision_keys)
         self.freeze()
+
+
+def replace_activations(network: nn.Module, act_cfg: dict) -> None:
+    """Put another activation wherever torchvision has ReLU6."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU6):
+                module.add_module(name, build_activation_layer(act_cfg))
 
 
 def rename_torchvision_keys(module: nn.Module, state_dict: dict, prefix: str, *_: object) -> None:

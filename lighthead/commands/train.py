@@ -1,0 +1,95 @@
+"""Training, from a config file to checkpoints (what ``tools/train.py`` calls)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from lighthead.commands.config import load_config, resolve_work_dir
+from lighthead.data.check import check_data
+from lighthead.engine import apply_amp
+from lighthead.engine.checkpoint import find_latest_checkpoint
+from lighthead.errors import UserError
+from lighthead.pretrained import adapt_model_cfg, from_scratch
+
+
+@dataclass
+class TrainOptions:
+    """The command line of ``tools/train.py``; see its ``--help``."""
+
+    config: str
+    work_dir: str | None = None
+    resume: str | bool = False
+    amp: bool = False
+    auto_scale_lr: bool = False
+    from_scratch: bool = False
+    data_root: str | None = None
+    seed: int | None = None
+    launcher: str = 'none'
+    cfg_options: dict | None = None
+
+
+def train(options: TrainOptions) -> Path:
+    """Train a detector and return its work dir.
+
+    Everything that the user may have got wrong is looked at first: the config,
+    the data, the weights, the work dir; only then does the long work start.
+    """
+    cfg = load_config(options.config, options.data_root, options.cfg_options)
+    work_dir = Path(resolve_work_dir(cfg, options.config, options.work_dir))
+    cfg.resume, cfg.load_from = _resume_from(options.resume, work_dir)
+    _protect_earlier_run(work_dir, bool(options.resume))
+    cfg.launcher = options.launcher
+    _set_seed(cfg, options.seed)
+    if options.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if options.amp:
+        apply_amp(cfg)
+    if options.from_scratch:
+        from_scratch(cfg.model)
+    report = check_data(cfg)
+    print('\n'.join(report.summary()), flush=True)
+    adapt_model_cfg(cfg.model)
+    runner = build_runner(cfg)
+    runner.train()
+    return work_dir
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner that ``cfg.runner_type`` names."""
+    return RUNNERS.build(cfg)
+
+
+def _set_seed(cfg: Config, seed: int | None) -> None:
+    """One seed for the weights, the order of the images and their augmentation."""
+    if seed is not None:
+        cfg.merge_from_dict({'randomness.seed': seed})
+    cfg.train_dataloader.dataset.seed = cfg.randomness.seed
+
+
+def _resume_from(resume: str | bool, work_dir: Path) -> tuple[bool, str | None]:
+    """mmengine's ``resume`` and ``load_from`` for the flag's value."""
+    if not resume:
+        return False, None
+    if isinstance(resume, str):
+        if not Path(resume).is_file():
+            raise UserError(f'--resume: there is no checkpoint {resume}.')
+        return True, resume
+    latest = find_latest_checkpoint(work_dir)
+    if latest is None:
+        raise UserError(
+            f'--resume: {work_dir} holds no checkpoint that can be loaded: start without --resume, '
+            'or name a checkpoint.'
+        )
+    return True, str(latest)
+
+
+def _protect_earlier_run(work_dir: Path, resuming: bool) -> None:
+    earlier = sorted(work_dir.glob('*.pth'))
+    if earlier and not resuming:
+        raise UserError(
+            f'{work_dir} already holds a run ({earlier[0].name}): continue it with --resume, '
+            'or choose another --work-dir.'
+        )

@@ -1,0 +1,48 @@
+"""Pictures of what a test run found (``tools/test.py --show-dir``)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+from mmdet.registry import HOOKS
+from mmdet.structures import DetDataSample
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from lighthead.inference.drawing import draw_detections
+from lighthead.inference.images import read_image
+from lighthead.inference.results import Detections
+
+
+@HOOKS.register_module()
+class DrawDetectionsHook(Hook):
+    """Draws the detections of every tested image into a folder, under the image's name.
+
+    Args:
+        out_dir: The folder; made if missing.
+        score_thr: Detections below it are left out of the picture.
+    """
+
+    def __init__(self, out_dir: str, score_thr: float = 0.3) -> None:
+        self.out_dir = Path(out_dir)
+        self.score_thr = score_thr
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[DetDataSample] | None = None,
+    ) -> None:
+        """Draw one batch's results."""
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        classes = runner.test_loop.dataloader.dataset.metainfo['classes']
+        for sample in outputs:
+            found = sample.pred_instances.cpu().numpy()
+            detections = Detections.from_arrays(
+                found.bboxes, found.scores, found.labels, classes, sample.ori_shape
+            )
+            picture = draw_detections(
+                read_image(sample.img_path), detections.filter(self.score_thr)
+            )
+            cv2.imwrite(str(self.out_dir / f'{Path(sample.img_path).stem}.jpg'), picture)

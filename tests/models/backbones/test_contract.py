@@ -1,0 +1,164 @@
+"""What every backbone must do, at every complexity or at its smallest."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from lighthead.errors import UserError
+from lighthead.models.backbones import zoo
+
+STRIDES = (8, 16, 32, 32)
+SMALLEST = {}
+for network in zoo.NETWORKS:
+    smallest = SMALLEST.setdefault((network.family, network.kind), network)
+    if network.ours < smallest.ours:
+        SMALLEST[network.family, network.kind] = network
+
+
+def named(networks) -> list:
+    return [pytest.param(n.cfg, id=f'{n.family} {n.kind} {n.ours}') for n in networks]
+
+
+every = pytest.mark.parametrize('cfg', named(zoo.NETWORKS))
+smallest_of_each = pytest.mark.parametrize('cfg', named(SMALLEST.values()))
+cheap = pytest.mark.parametrize('cfg', named(n for n in SMALLEST.values() if n.ours < 1000))
+
+
+def all_stages(build: Callable, cfg: dict, **arguments) -> nn.Module:
+    count = len(build(cfg).stage_names) if cfg.get('depth') is None else 4
+    return build(cfg, out_indices=tuple(range(count)), **arguments)
+
+
+def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def training_step(network: nn.Module, size: int = 64) -> None:
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    sum(out.square().mean() for out in network(torch.randn(2, 3, size, size))).backward()
+    optimizer.step()
+
+
+@every
+def test_strides_and_channels_are_exact(cfg: dict, build) -> None:
+    with torch.device('meta'):
+        network = all_stages(build, cfg)
+        outputs = network(torch.empty(1, 3, 96, 160))
+    assert network.out_channels == network.stage_channels
+    assert len(outputs) == len(network.stage_names)
+    for output, stride, channels in zip(outputs, STRIDES, network.out_channels, strict=False):
+        assert output.shape == (1, channels, 96 // stride, 160 // stride)
+
+
+@smallest_of_each
+def test_features_are_finite_and_every_parameter_gets_a_gradient(cfg: dict, build) -> None:
+    network = all_stages(build, cfg).train()
+    network.init_weights()
+    outputs = network(torch.randn(2, 3, 64, 64))
+    assert all(output.isfinite().all() and output.std() > 0 for output in outputs)
+    (outputs[-1] * torch.randn_like(outputs[-1])).sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@cheap
+def test_out_indices_choose_the_maps(cfg: dict, build) -> None:
+    network = all_stages(build, cfg).eval()
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        every_map = network(image)
+        chosen = build(cfg, out_indices=(1,)).eval()
+        chosen.load_state_dict(network.state_dict())
+        (only,) = chosen(image)
+    assert torch.equal(only, every_map[1])
+    assert chosen.out_channels == (network.stage_channels[1],)
+
+
+@cheap
+def test_frozen_stages_stay_bit_identical_over_a_step(cfg: dict, build) -> None:
+    network = all_stages(build, cfg, frozen_stages=1)
+    frozen = [name for name in network.frozen_names() if list(getattr(network, name).parameters())]
+    assert 'stage2' in frozen
+    before = {name: snapshot(getattr(network, name)) for name in (*frozen, 'stage3')}
+    training_step(network)
+    for name in frozen:
+        for key, tensor in getattr(network, name).state_dict().items():
+            assert torch.equal(tensor, before[name][key]), f'{name}.{key}'
+    after = network.stage3.state_dict()
+    assert not any(torch.equal(tensor, after[key]) for key, tensor in before['stage3'].items()), (
+        'a stage that is not frozen must change'
+    )
+
+
+@cheap
+def test_everything_can_be_frozen(cfg: dict, build) -> None:
+    network = build(cfg, frozen_stages=len(build(cfg).stage_names)).train()
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    assert not any(norm.training for norm in network.norms().values())
+
+
+@cheap
+def test_norm_eval_keeps_the_statistics_and_trains_the_rest(cfg: dict, build) -> None:
+    network = all_stages(build, cfg, norm_eval=True)
+    before = snapshot(network)
+    training_step(network)
+    buffers = {name for name, _ in network.named_buffers()}
+    parameters = {name for name, _ in network.named_parameters()}
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in buffers)
+    changed = {name for name in parameters if not torch.equal(before[name], after[name])}
+    assert changed == parameters
+
+
+@cheap
+def test_norm_and_activation_can_be_chosen(cfg: dict, build) -> None:
+    network = build(cfg, norm_cfg=dict(type='BN', eps=0.25), act_cfg=dict(type='Hardswish'))
+    modules = list(network.modules())
+    assert {norm.eps for norm in network.norms().values()} == {0.25}
+    assert any(isinstance(module, nn.Hardswish) for module in modules)
+    activations = [m for m in modules if isinstance(m, (nn.ReLU, nn.ReLU6))]
+    # torchvision's squeeze-and-excitation has a ReLU of its own inside
+    assert len(activations) == sum(type(m).__name__ == 'SqueezeExcitation' for m in modules)
+
+
+@cheap
+def test_recomputing_activations_changes_no_gradient(cfg: dict, build) -> None:
+    if cfg['type'] == 'StagedMobileNetV2':
+        with pytest.raises(TypeError, match='with_cp'):
+            build(cfg, with_cp=True)
+        return
+    plain = build(cfg).train()
+    saving = build(cfg, with_cp=True).train()
+    saving.load_state_dict(plain.state_dict())
+    image = torch.randn(2, 3, 64, 64)
+    for network in (plain, saving):
+        sum(out.square().mean() for out in network(image)).backward()
+    gradients = dict(saving.named_parameters())
+    for name, parameter in plain.named_parameters():
+        torch.testing.assert_close(
+            gradients[name].grad, parameter.grad, atol=1e-6, rtol=1e-5, msg=name
+        )
+
+
+@smallest_of_each
+def test_impossible_arguments_are_explained(cfg: dict, build) -> None:
+    with pytest.raises(UserError, match=r'out_indices=\(7,\) does not fit'):
+        build(cfg, out_indices=(7,))
+    with pytest.raises(UserError, match=r'frozen_stages=9 is not in -1\.\.'):
+        build(cfg, frozen_stages=9)
+    field = 'depth' if 'depth' in cfg else 'widen_factor'
+    if field in cfg:
+        with pytest.raises(UserError, match=f'{field}=3 is none'):
+            build({**cfg, field: 3})
+
+
+@cheap
+def test_freezing_untrained_statistics_is_refused(cfg: dict, build) -> None:
+    with pytest.raises(UserError, match='never trained'):
+        build(cfg, frozen_stages=0).init_weights()
