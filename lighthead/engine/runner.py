@@ -1,0 +1,321 @@
+"""mmengine's Runner over checkpoints that are plain data and resume exactly.
+
+What differs from mmengine: the config travels as JSON instead of code; the
+state of the random generators, the position in the epoch and accumulated
+gradients are saved; a damaged newest file is passed over; nothing is fetched
+or initialised that the checkpoint overwrites anyway.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.registry import RUNNERS
+from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from lighthead.engine.checkpoint import (
+    find_latest_checkpoint,
+    load_checkpoint_file,
+    save_checkpoint_file,
+)
+from lighthead.engine.plain_config import config_to_json
+from lighthead.engine.rng import get_rng_state
+from lighthead.engine.training_state import (
+    check_same_classes,
+    dataset_meta,
+    first_non_finite,
+    pending_gradients,
+    pretrained_meta,
+    restore_gradients,
+    restore_pretrained,
+    split_by_shape,
+)
+from lighthead.errors import UserError
+
+
+@RUNNERS.register_module()
+class LightHeadRunner(Runner):
+    """Runner (same arguments) whose checkpoints are safe and resume exactly.
+
+    Args:
+        resume: True for the newest file in ``work_dir`` that loads (from the
+            start where there is none), or the path of a checkpoint.
+
+    Attributes:
+        trust_checkpoint: Whether files that need unpickling are loaded too.
+    """
+
+    def __init__(
+        self, *args, resume: bool | str | Path = False, load_from: str | None = None, **kwargs
+    ) -> None:
+        if isinstance(resume, (str, Path)):
+            load_from, resume = str(resume), True
+        self.trust_checkpoint = False
+        self._is_training = False
+        self._resume_from: Path | None = None
+        self._resume_data: dict | None = None
+        self._config_json: str | None = None
+        super().__init__(*args, resume=resume, load_from=load_from, **kwargs)
+
+    @property
+    def bare_model(self) -> nn.Module:
+        """The model without the wrapper of distributed training."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As mmengine's, with a random generator of the loader's own.
+
+        Otherwise each start of an epoch or validation would draw from torch's
+        global generator, and a resumed run would see other numbers.
+        """
+        loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        if loader.generator is None:
+            loader.generator = torch.Generator()
+            loader.generator.manual_seed(seed or 0)
+        return loader
+
+    def train(self) -> nn.Module:
+        """Train; the checkpoint to resume from is read first, because its seed orders the data."""
+        self._is_training = True
+        if self._resume and not self._has_loaded:
+            self._read_resume_file()
+        return super().train()
+
+    def load_or_resume(self) -> None:
+        """Load what the constructor's ``resume`` and ``load_from`` ask for, once."""
+        if self._has_loaded:
+            return
+        if self._resume_data is not None:
+            self.resume(str(self._resume_from))
+        elif self._load_from is not None:
+            self.load_checkpoint(self._load_from)
+        self._has_loaded = True
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: Any = 'cpu',
+        strict: bool = False,
+        revise_keys: Any = None,
+    ) -> dict:
+        """Load the weights of a checkpoint file into the model.
+
+        Before a training, layers of another shape (a head for other classes)
+        keep their initialisation, with a warning; before a test, they are an error.
+        ``strict``, ``map_location`` and ``revise_keys`` are mmengine's; only
+        ``map_location`` has an effect.
+        """
+        checkpoint = load_checkpoint_file(filename, self.trust_checkpoint, map_location)
+        self._load_weights(checkpoint, filename, exact=not self._is_training)
+        self._has_loaded = True
+        self.logger.info(f'Loaded weights from {filename}')
+        return checkpoint
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: Any = 'cpu',
+    ) -> None:
+        """Continue the training that wrote ``filename``.
+
+        Called before :meth:`train`, it only notes the file, because parts of
+        it are needed before the data loaders are built.
+        """
+        if self._resume_data is None:
+            self._resume, self._load_from = True, filename
+            return
+        checkpoint, self._resume_data = self._resume_data, None
+        meta, state = checkpoint['meta'], checkpoint['train_state']
+        self._load_weights(checkpoint, filename, exact=True)
+        if resume_optimizer:
+            self._resume_optimizer(checkpoint, filename)
+        if resume_param_scheduler and self.param_schedulers is not None:
+            self._resume_schedulers(checkpoint.get('param_schedulers'), filename)
+        rng_states = state.get('rng') or []
+        rng_state = rng_states[self.rank] if len(rng_states) == self.world_size else None
+        if hasattr(self.train_loop, 'resume'):
+            self.train_loop.resume(meta['epoch'], meta['iter'], state, rng_state)
+        else:
+            self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        self._has_loaded = True
+        self.message_hub.update_info('last_ckpt', str(filename))
+        self.logger.info(f'Resumed {filename}: epoch {self.epoch}, iteration {self.iter}')
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict | None = None,
+        by_epoch: bool = True,
+        backend_args: dict | None = None,
+    ) -> None:
+        """Write a checkpoint; every process must call it, the first one writes.
+
+        Args:
+            by_epoch: True where the epoch is complete but not yet counted
+                (``after_train_epoch``), False in the middle of one.
+            meta: ``epoch`` and ``iter`` to write instead of what ``by_epoch`` implies.
+            save_optimizer: False leaves out all that only resuming needs.
+
+        Raises:
+            UserError: in every process, if the file cannot be written or a
+                weight is not finite. Older files stay.
+        """
+        if file_client_args is not None or backend_args is not None:
+            raise UserError('Checkpoints are written to local folders: leave backend_args out.')
+        meta = dict(meta or {})
+        meta.setdefault('epoch', self.epoch + 1 if by_epoch else self.epoch)
+        meta.setdefault('iter', self.iter if by_epoch else self.iter + 1)
+        bad = first_non_finite(self.bare_model)
+        if bad is not None:
+            raise UserError(
+                f'The weights are not finite after iteration {meta["iter"]} ({bad}), so they are '
+                f'not saved; the last good checkpoint is {self.message_hub.get_info("last_ckpt")}: '
+                'lower the learning rate or clip gradients, then --resume.'
+            )
+        checkpoint = {'meta': self._meta(meta), 'state_dict': self.bare_model.state_dict()}
+        if save_optimizer:
+            checkpoint.update(self._training_state(meta, by_epoch, save_param_scheduler))
+        error = None
+        if is_main_process():
+            self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+            if not save_optimizer:
+                checkpoint.pop('ema_state_dict', None)  # the average is in state_dict now
+            try:
+                save_checkpoint_file(checkpoint, Path(out_dir) / filename)
+            except UserError as caught:
+                error = str(caught)
+        errors = [error]
+        broadcast_object_list(errors)  # the others wait here until the file is written
+        if errors[0] is not None:
+            raise UserError(errors[0])
+
+    def _init_model_weights(self) -> None:
+        """Initialise the weights, unless a checkpoint is about to bring all of them."""
+        if self._resume_data is None:
+            super()._init_model_weights()
+        else:
+            restore_pretrained(self.bare_model, self._resume_data['meta'].get('pretrained'))
+
+    def _read_resume_file(self) -> None:
+        path = self._load_from
+        if path is None:
+            found = [find_latest_checkpoint(self.work_dir) if is_main_process() else None]
+            broadcast_object_list(found)
+            path = found[0]
+        if path is None:
+            self.logger.info(f'No checkpoint to resume in {self.work_dir}: starting afresh.')
+            return
+        checkpoint = load_checkpoint_file(path, self.trust_checkpoint)
+        if 'train_state' not in checkpoint or 'optimizer' not in checkpoint:
+            raise UserError(
+                f'{path} holds weights only: resume from an epoch_N.pth or iter_N.pth, or start '
+                'a new training from its weights with load_from.'
+            )
+        seed, configured = checkpoint['meta'].get('seed'), self._randomness_cfg.get('seed')
+        if seed is not None and seed != configured:
+            if configured is not None:
+                self.logger.warning(f'Seed {seed} of the checkpoint replaces {configured}.')
+            self._randomness_cfg.update(seed=seed)
+            self.set_randomness(**self._randomness_cfg)
+        self._resume_from, self._resume_data = Path(path), checkpoint
+
+    def _load_weights(self, checkpoint: dict, path: Any, exact: bool) -> None:
+        model, trained_on = self.bare_model, checkpoint['meta'].get('dataset_meta') or {}
+        if self._is_training and exact:
+            now = dataset_meta(self.train_dataloader.dataset)['classes']
+            check_same_classes(path, trained_on.get('classes') or (), now)
+        fitting, differing, missing = split_by_shape(model, checkpoint['state_dict'])
+        if exact and (differing or missing):
+            first = next(iter(differing.values()), f'{missing[0]} is missing' if missing else '')
+            classes = trained_on.get('classes') or ()
+            raise UserError(
+                f'{path} does not fit the model of the config: {first} '
+                f'({len(differing)} differ in shape, {len(missing)} are missing; the checkpoint '
+                f'has {len(classes)} classes): use the config that it was trained with.'
+            )
+        if len(differing) + len(missing) > 0.5 * len(model.state_dict()):
+            raise UserError(f'{path} fits less than half of the model: wrong config or file.')
+        for problem in differing.values():
+            self.logger.warning(f'Not loaded from {path}: {problem}')
+        if missing:
+            self.logger.warning(f'Not in {path}: {", ".join(missing)}')
+        if not exact:
+            checkpoint['state_dict'] = fitting
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model.load_state_dict(checkpoint['state_dict'], strict=False)
+
+    def _resume_optimizer(self, checkpoint: Mapping, path: Any) -> None:
+        try:
+            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+        except (ValueError, KeyError) as error:
+            raise UserError(
+                f'The optimizer of {path} does not fit the config ({error}): resume with the '
+                'config that it was trained with, or start anew with load_from.'
+            ) from error
+        restore_gradients(self.bare_model, checkpoint['train_state'].get('gradients') or {})
+
+    def _resume_schedulers(self, saved: Any, path: Any) -> None:
+        own, saved = _by_name(self.param_schedulers), _by_name(saved or [])
+        if {name: len(group) for name, group in own.items()} != {
+            name: len(group) for name, group in saved.items()
+        }:
+            raise UserError(f'{path} has other param_schedulers than the config: resume with its.')
+        for name, schedulers in own.items():
+            for scheduler, state in zip(schedulers, saved[name]):
+                scheduler.load_state_dict(state)
+
+    def _meta(self, position: Mapping) -> dict:
+        import lighthead
+
+        if self._config_json is None:
+            try:
+                self._config_json = config_to_json(self.cfg)
+            except UserError as error:
+                self.logger.warning(f'Checkpoints will hold no config: {error}')
+                self._config_json = ''
+        return {
+            'lighthead_version': lighthead.__version__,
+            'config_json': self._config_json,
+            'dataset_meta': dataset_meta(self.train_dataloader.dataset),
+            'epoch': position['epoch'],
+            'iter': position['iter'],
+            'seed': self.seed,
+            'time': datetime.now(UTC).isoformat(timespec='microseconds'),
+            'pretrained': pretrained_meta(self.bare_model),
+        }
+
+    def _training_state(self, meta: Mapping, by_epoch: bool, with_schedulers: bool) -> dict:
+        loop = self.train_loop
+        state = {'rng': all_gather_object(get_rng_state())}
+        if hasattr(loop, 'state_dict'):
+            state.update(loop.state_dict(meta['epoch']))
+            state['pending_val'] = by_epoch and loop.val_due(meta['epoch'])
+        state['gradients'] = pending_gradients(self.bare_model, self.optim_wrapper)
+        collected = {'optimizer': self.optim_wrapper.state_dict(), 'train_state': state}
+        if with_schedulers and self.param_schedulers is not None:
+            groups = {
+                name: [scheduler.state_dict() for scheduler in group]
+                for name, group in _by_name(self.param_schedulers).items()
+            }
+            collected['param_schedulers'] = groups.get('', groups)
+        return collected
+
+
+def _by_name(schedulers: Any) -> Mapping[str, list]:
+    """Schedulers of several optimizers by name; of the only one under ''."""
+    return schedulers if isinstance(schedulers, Mapping) else {'': schedulers}

@@ -1,0 +1,127 @@
+"""What a checkpoint says about the model and its data, and how that is put back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, is_distributed
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from lighthead.errors import UserError
+
+
+def dataset_meta(dataset: Any) -> dict:
+    """Classes and category ids of a data set (and its palette), as plain data."""
+    metainfo = dict(getattr(dataset, 'metainfo', None) or {})
+    ids = metainfo.get('category_ids', getattr(dataset, 'cat_ids', None) or ())
+    meta = {
+        'classes': [str(name) for name in metainfo.get('classes') or ()],
+        'category_ids': [None if cat_id is None else int(cat_id) for cat_id in ids],
+    }
+    if metainfo.get('palette'):
+        meta['palette'] = [tuple(int(value) for value in color) for color in metainfo['palette']]
+    return meta
+
+
+def check_same_classes(path: Any, trained: Sequence[str], now: Sequence[str]) -> None:
+    """Refuse to resume with other classes than a checkpoint's.
+
+    Raises:
+        UserError: naming both, if number, names or order differ.
+    """
+    trained, now = list(trained), list(now)
+    if trained == now or not trained or not now:
+        return
+    if len(trained) != len(now):
+        difference = f'{len(trained)} classes ({_few(trained)}) and the data has {len(now)}'
+    else:
+        first = next(i for i, pair in enumerate(zip(trained, now)) if pair[0] != pair[1])
+        difference = f'class {first} is {trained[first]!r} and in the data it is {now[first]!r}'
+        difference = f'other classes: its {difference}'
+    raise UserError(
+        f'{path} was trained on {difference} ({_few(now)}): resume with the same data, or start '
+        'a new training that begins with its weights (load_from).'
+    )
+
+
+def pretrained_meta(model: nn.Module) -> dict | None:
+    """Where the backbone's weights came from and which norm statistics were trained."""
+    backbone = _backbone(model)
+    if backbone is None or backbone.loaded_norms is None:
+        return None
+    init_cfg = getattr(backbone, 'init_cfg', None)
+    checkpoint = init_cfg.get('checkpoint') if isinstance(init_cfg, Mapping) else None
+    return {
+        'checkpoint': None if checkpoint is None else str(checkpoint),
+        'loaded_norms': sorted(backbone.loaded_norms),
+    }
+
+
+def restore_pretrained(model: nn.Module, pretrained: Mapping | None) -> None:
+    """Tell the backbone which norm statistics were trained, without loading them again."""
+    backbone = _backbone(model)
+    if backbone is not None and pretrained is not None:
+        backbone.set_loaded_norms(pretrained['loaded_norms'])
+
+
+def split_by_shape(
+    model: nn.Module, weights: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
+    """Compare weights to load with the model's.
+
+    Returns:
+        The weights that fit, a description of each whose shape differs, and
+        the names that the model has and ``weights`` lacks.
+    """
+    own = model.state_dict()
+    fitting, differing = {}, {}
+    for name, value in weights.items():
+        if name in own and own[name].shape != value.shape:
+            differing[name] = (
+                f'{name} is {tuple(value.shape)} there and {tuple(own[name].shape)} in the model'
+            )
+        else:
+            fitting[name] = value
+    return fitting, differing, [name for name in own if name not in weights]
+
+
+def first_non_finite(model: nn.Module) -> str | None:
+    """Name of the first parameter with an infinite or undefined value, or None."""
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            return name
+    return None
+
+
+def pending_gradients(model: nn.Module, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+    """Gradients accumulated since the last optimizer step, averaged over the processes.
+
+    Empty where every iteration steps. With them, a checkpoint taken in the
+    middle of an accumulation resumes exactly too. Every process must call it.
+    """
+    if not isinstance(optim_wrapper, OptimWrapper) or optim_wrapper.should_update():
+        return {}
+    gradients = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad or (parameter.grad is None and not is_distributed()):
+            continue
+        grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone()
+        all_reduce(grad, 'mean')
+        gradients[name] = grad
+    return gradients
+
+
+def restore_gradients(model: nn.Module, gradients: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`pending_gradients` returned."""
+    for name, parameter in model.named_parameters():
+        if name in gradients:
+            parameter.grad = gradients[name].to(parameter).clone()
+
+
+def _backbone(model: nn.Module) -> nn.Module | None:
+    return next((m for m in model.modules() if hasattr(m, 'set_loaded_norms')), None)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

@@ -1,0 +1,33 @@
+"""The toy training of this folder, loaded once by its path (tests are no packages)."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+TOY = Path(__file__).with_name('toy_training.py')
+
+
+def _load() -> ModuleType:
+    if 'toy_training' not in sys.modules:
+        spec = importlib.util.spec_from_file_location('toy_training', TOY)
+        sys.modules['toy_training'] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules['toy_training'])
+    return sys.modules['toy_training']
+
+
+@pytest.fixture
+def toy() -> ModuleType:
+    """The module, with one thread: bit-for-bit equality needs one order of summation."""
+    threads = torch.get_num_threads()
+    yield _load()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def toy_script() -> Path:
+    """The same as a script for a process of its own."""
+    return TOY
