@@ -13,6 +13,8 @@ from lighthead.errors import UserError
 
 WRAPPERS = ('state_dict', 'model', 'model_state_dict', 'net')
 """Keys under which training codes store a state dict."""
+FOREIGN = ('Unsupported global', 'Unsupported class', 'Trying to')
+"""What torch says of a pickle that holds more than plain data; else it is damaged."""
 PREFIXES = ('module.', 'backbone.', 'model.', 'net.')
 """What training codes put in front of a backbone's names."""
 
@@ -58,7 +60,7 @@ def _read_torch(path: Path) -> tuple[Any, dict[str, Any]]:
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        if 'Unsupported' not in str(error):
+        if not any(sign in str(error) for sign in FOREIGN):
             raise UserError(_damaged(path)) from error
         raise UserError(
             f'{path}: this file holds Python objects besides weights and would run code when '

@@ -15,7 +15,8 @@ order of the channels. Let a unit have C channels and H = C / 2.
 Every odd number has exactly one multiple by a power of two in [H, C), so a
 channel which Megvii has at ``2**(v - k) * odd`` is the one that we have at
 ``2**k * odd``, where ``2**v * odd`` lies in [H, C). Position 0 stays at 0. This
-is the same at every point of a stage, and its own inverse.
+is the same at every point of a stage, and its own inverse: stage outputs relate
+by ``ours[:, i] == megvii[:, order[i]]`` (``channel_order``), conv5's are equal.
 """
 
 import re
@@ -24,6 +25,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from lighthead.models.backbones.authors_shufflenet_v2 import channel_order
 from lighthead.models.backbones.shufflenet_v2 import WIDTHS
 
 TORCHVISION, MEGVII, OTHER = 'torchvision', 'megvii', 'other'
@@ -50,19 +52,6 @@ def seeming_width(state_dict: Mapping[str, Tensor]) -> float | None:
     last = state_dict.get('stage4.1.branch2.0.weight')
     fitting = [w for w, v in WIDTHS.items() if last is not None and v.stages[2] == 2 * len(last)]
     return fitting[0] if fitting else None
-
-
-def channel_order(channels: int) -> list[int]:
-    """For each of our channels, Megvii's: ``ours[:, i] == megvii[:, order[i]]`` in a stage."""
-    half = channels // 2
-    order = [0] * channels
-    for position in range(1, channels):
-        k = (position & -position).bit_length() - 1
-        born = position >> k
-        while born < half:
-            born *= 2
-        order[position] = born >> k
-    return order
 
 
 class Place(NamedTuple):
@@ -130,7 +119,7 @@ def _places(state_dict: Mapping[str, Tensor]) -> dict[int, Place]:
             half = len(order) // 2
         exits = dict(branch1=order[0::2], branch2=[position - half for position in order[1::2]])
         if proj is not None and len(proj) != len(main):
-            # the network itself orders these channels (ShuffleNetV2, paper_entry)
+            # the network itself orders these channels (AuthorsShuffleNetV2)
             exits = dict(branch1=list(range(len(proj))), branch2=list(range(len(main))))
         places[index] = Place(stage, block, entry, exits)
     return places

@@ -188,8 +188,10 @@ def _hint(backbone: nn.Module, report: LoadReport, given: dict[str, Tensor]) -> 
     if report.source.paper_entry and not getattr(backbone, 'paper_entry', False):
         return (
             "the file is of the authors' own network, which divides the channels of stage2's "
-            'first unit unequally: set model.backbone.paper_entry=True'
+            'first unit unequally: set model.backbone.type=AuthorsShuffleNetV2'
         )
+    if getattr(backbone, 'paper_entry', False) and width is not None:
+        return "weights in torchvision's form need model.backbone.type=ShuffleNetV2"
     if report.source.layout == layouts.OTHER:
         return (
             f'its layout is not known (its names begin with {next(iter(given))}): weights in '

@@ -22,9 +22,8 @@ def adapt_model_cfg(model_cfg: dict) -> WeightSource | None:
     """Fill a detector's config with what its backbone's weights need, in place.
 
     Fields that are absent or None are filled: ``data_preprocessor.mean``,
-    ``std`` and ``bgr_to_rgb``, ``backbone.act_cfg``, and
-    ``backbone.paper_entry`` where the weights need it. Fields with a value must
-    agree. A backbone without weights gets torchvision's. Detectors with a
+    ``std`` and ``bgr_to_rgb``, and ``backbone.act_cfg``. Fields with a value
+    must agree. A backbone without weights gets torchvision's. Detectors with a
     backbone of another project are left alone.
 
     Returns:
@@ -54,8 +53,6 @@ def adapt_model_cfg(model_cfg: dict) -> WeightSource | None:
             backbone['act_cfg'] = dict(source.act_cfg)
         elif checkpoint:
             _compare(source, 'model.backbone.act_cfg', backbone['act_cfg'], source.act_cfg)
-    if source.paper_entry and backbone.get('paper_entry') is None:
-        backbone['paper_entry'] = True
     return source if checkpoint else None
 
 
