@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmdet.registry import RUNNERS
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
