@@ -12,6 +12,7 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import DefaultScope
 
 from lighthead.engine.checkpoint import load_checkpoint_file
 from lighthead.engine.plain_config import config_from_json, model_config_from_json
@@ -194,7 +195,9 @@ def build_model(model_cfg: Mapping, score_thr: float = 0.0) -> BaseDetector:
     final = test_cfg.get('rcnn', test_cfg)
     if score_thr > final.get('score_thr', 0.0):
         final['score_thr'] = score_thr
-    return revert_sync_batchnorm(MODELS.build(model_cfg)).eval()
+    with DefaultScope.overwrite_default_scope('mmdet'):  # BaseModel builds from mmengine's registry
+        model = MODELS.build(model_cfg)
+    return revert_sync_batchnorm(model).eval()
 
 
 def load_weights(model: BaseDetector, state_dict: Mapping, path: str | os.PathLike) -> None:

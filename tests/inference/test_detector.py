@@ -1,0 +1,237 @@
+"""The detector against mmdet's own inference, and what users may do with it."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.apis import inference_detector, init_detector
+from mmdet.registry import MODELS
+from mmengine.registry import DefaultScope
+from PIL import Image
+from torch import nn
+
+from lighthead import Detector
+from lighthead.engine.checkpoint import save_checkpoint_file
+from lighthead.engine.plain_config import config_from_json, config_to_json
+from lighthead.errors import UserError
+from lighthead.inference import Detections, ImageError
+
+pytestmark = pytest.mark.filterwarnings('ignore::UserWarning', 'ignore::DeprecationWarning')
+
+
+@pytest.fixture(scope='module')
+def detector(checkpoint) -> Detector:
+    """Everything above the config's own threshold of 0."""
+    return Detector(checkpoint, device='cpu', score_thr=0.0)
+
+
+def _assert_same(found: Detections, expected: Detections, pixels: float = 1e-3) -> None:
+    assert len(found) == len(expected) > 0
+    assert found.image_size == expected.image_size
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=pixels)
+
+
+def test_equals_mmdets_inference(checkpoint, detector, pictures):
+    loaded = torch.load(checkpoint, weights_only=True)
+    cfg = config_from_json(loaded['meta']['config_json'])
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = init_detector(cfg, str(checkpoint), palette='random', device='cpu')
+        for path in pictures[:4]:
+            expected = inference_detector(model, str(path)).pred_instances
+            found = detector(path)
+            assert len(found) == len(expected) == 100
+            np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+            np.testing.assert_array_equal(found.labels, expected.labels)
+            np.testing.assert_allclose(found.boxes, expected.bboxes, atol=1e-3)
+
+
+def test_results_are_sorted_named_and_inside_the_image(detector, pictures):
+    found = detector(pictures[1])
+    assert (np.diff(found.scores) <= 0).all()
+    assert found.names == [detector.classes[label] for label in found.labels]
+    assert len(set(found.names)) > 1, 'the test needs several classes'
+    assert found.image_size == (200, 150)
+    assert found.boxes.min() >= 0
+    assert (found.boxes[:, 0::2] <= 150).all()
+    assert (found.boxes[:, 1::2] <= 200).all()
+    assert (found.boxes[:, 2:] >= found.boxes[:, :2]).all()
+
+
+@pytest.mark.parametrize('batch_size', [1, 2, 4])
+def test_batches_equal_single_images(checkpoint, detector, pictures, batch_size):
+    batched = Detector(checkpoint, device='cpu', score_thr=0.0, batch_size=batch_size)
+    results = batched([*pictures, str(pictures[0])])
+    assert len(results) == len(pictures) + 1
+    for path, found in zip([*pictures, pictures[0]], results, strict=True):
+        _assert_same(found, detector(path))
+
+
+def test_a_batch_shares_padding(checkpoint, monkeypatch, pictures):
+    batched = Detector(checkpoint, device='cpu', batch_size=2)
+    shapes = []
+    backend = batched.backend
+    monkeypatch.setattr(
+        batched, 'backend', lambda batch, sizes: shapes.append(batch.shape) or backend(batch, sizes)
+    )
+    batched(pictures)
+    assert sorted(shape[0] for shape in shapes) == [1, 1, 1, 2]
+
+
+def test_every_source_of_an_image_gives_the_same(detector, pictures):
+    bgr = cv2.imread(str(pictures[0]))
+    rgb = np.ascontiguousarray(bgr[..., ::-1])
+    expected = detector(pictures[0])
+    sources = [str(pictures[0]), bgr, Image.fromarray(rgb), torch.from_numpy(rgb).permute(2, 0, 1)]
+    for found in detector(sources):
+        _assert_same(found, expected, 0)
+    _assert_same(detector(tuple(sources[:1]))[0], expected, 0)
+    assert detector([]) == []
+
+
+def test_boxes_belong_to_the_upright_picture(detector, pictures, tmp_path):
+    upright = Image.open(pictures[1])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.rotate(90, expand=True).save(tmp_path / 'turned.png', exif=exif)
+    _assert_same(detector(tmp_path / 'turned.png'), detector(pictures[1]), 0)
+
+
+def test_boxes_grow_with_the_picture(detector):
+    """A picture enlarged without loss gives the same boxes, in its own pixels."""
+    small = np.random.default_rng(0).integers(0, 256, (128, 160, 3), dtype=np.uint8)
+    large = small.repeat(2, axis=0).repeat(2, axis=1)
+    found, expected = detector(large), detector(small)
+    assert found.image_size == (256, 320)
+    np.testing.assert_allclose(found.boxes, expected.boxes * 2, atol=1e-2)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 500), (500, 1), (3, 7), (128, 160), (700, 900)])
+def test_any_size(detector, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    found = detector(image)
+    assert found.image_size == size
+    assert np.isfinite(found.boxes).all()
+
+
+def test_threshold_only_leaves_out(checkpoint, detector, pictures):
+    everything = detector(pictures[0])
+    threshold = float(everything.scores[20])
+    found = Detector(checkpoint, device='cpu', score_thr=threshold - 1e-6)(pictures[0])
+    assert 20 < len(found) < 100
+    _assert_same(found, everything.filter(threshold - 1e-6))
+
+
+def test_batch_norm_is_folded(checkpoint, detector):
+    loaded = torch.load(checkpoint, weights_only=True)
+    cfg = config_from_json(loaded['meta']['config_json'])
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(loaded['state_dict'])
+    folded = detector.backend.model
+    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    images = torch.randn(2, 3, 96, 128)
+    with torch.no_grad():
+        for got, expected in zip(
+            folded.extract_feat(images), model.extract_feat(images), strict=True
+        ):
+            scale = expected.abs().max()
+            torch.testing.assert_close(got / scale, expected / scale, atol=1e-5, rtol=0)
+
+
+def test_bf16_keeps_the_boxes_exact(checkpoint, detector, pictures):
+    low = Detector(checkpoint, device='cpu', precision='bf16', score_thr=0.0)
+    found, expected = low(pictures[0]), detector(pictures[0])
+    best = {tuple(box): score for box, score in zip(expected.boxes, expected.scores, strict=True)}
+    near = [np.abs(np.array(list(best)) - box).max(axis=1).min() for box in found.boxes[:20]]
+    assert np.median(near) < 0.5
+    assert np.abs(found.scores[:20] - expected.scores[:20]).max() < 0.05
+    assert not np.allclose(found.boxes, found.boxes.round(), atol=1e-3)
+
+
+def test_training_checkpoints_have_more_in_them(checkpoint, detector, pictures, tmp_path):
+    loaded = torch.load(checkpoint, weights_only=True)
+    extra = dict(optimizer={'state': {}}, train_state={'seed': 1}, param_schedulers=[])
+    save_checkpoint_file({**loaded, **extra}, tmp_path / 'epoch_1.pth')
+    found = Detector(tmp_path / 'epoch_1.pth', device='cpu', score_thr=0.0)(pictures[0])
+    _assert_same(found, detector(pictures[0]), 0)
+
+
+def test_an_unreadable_image_is_named(detector, tmp_path):
+    (tmp_path / 'text.jpg').write_text('no picture')
+    with pytest.raises(ImageError, match=r'text\.jpg'):
+        detector(tmp_path / 'text.jpg')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(backend='tensorflow'), "no backend 'tensorflow': choose from torch"),
+        (dict(precision='int4'), "no precision 'int4'"),
+        (dict(precision='fp16'), 'choose from fp32, bf16'),
+        (dict(device='cuda:77'), 'not available'),
+        (dict(device='toaster'), "no device 'toaster'"),
+        (dict(score_thr=1.5), r'score_thr=1\.5'),
+        (dict(score_thr=float('nan')), 'score_thr=nan'),
+        (dict(batch_size=0), 'batch_size=0'),
+    ],
+)
+def test_arguments_that_are_refused(checkpoint, arguments, message):
+    with pytest.raises(UserError, match=message):
+        Detector(checkpoint, **{'device': 'cpu', **arguments})
+
+
+def _without_config(loaded):
+    del loaded['meta']['config_json']
+
+
+def _other_width(loaded):
+    cfg = config_from_json(loaded['meta']['config_json'])
+    cfg.model.neck.mid_channels = 32
+    loaded['meta']['config_json'] = config_to_json(cfg)
+
+
+def _missing_weight(loaded):
+    del loaded['state_dict']['neck.tall_wide.0.weight']
+
+
+def _fewer_classes(loaded):
+    loaded['meta']['dataset_meta'] = dict(classes=['cat'], category_ids=[1])
+
+
+def _odd_pipeline(loaded):
+    cfg = config_from_json(loaded['meta']['config_json'])
+    cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='RandomFlip', prob=0.5))
+    loaded['meta']['config_json'] = config_to_json(cfg)
+
+
+def _hostile_config(loaded):
+    loaded['meta']['config_json'] = loaded['meta']['config_json'].replace(
+        '"LargeSeparableConv"', '"subprocess.Popen"'
+    )
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (_without_config, r'changed\.pth holds no config'),
+        (_other_width, r'changed\.pth do not fit the config in it: \d+ of another shape \(neck'),
+        (_missing_weight, r'1 missing \(neck\.tall_wide\.0\.weight\)'),
+        (_fewer_classes, r'has 3 classes, but the file names 1'),
+        (_odd_pipeline, 'RandomFlip'),
+        (_hostile_config, r'subprocess\.Popen'),
+    ],
+)
+def test_checkpoints_that_are_refused(checkpoint, tmp_path, change, message):
+    loaded = torch.load(checkpoint, weights_only=True)
+    change(loaded)
+    save_checkpoint_file(loaded, tmp_path / 'changed.pth')
+    with pytest.raises(UserError, match=message):
+        Detector(tmp_path / 'changed.pth', device='cpu')
+
+
+def test_missing_checkpoint(tmp_path):
+    with pytest.raises(UserError, match=r'nowhere\.pth'):
+        Detector(tmp_path / 'nowhere.pth')
