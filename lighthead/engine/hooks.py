@@ -207,7 +207,7 @@ class StopOnNonFiniteLoss(Hook):
             UserError: naming iteration, epoch, losses, images and the last good checkpoint.
         """
         losses = {
-            key: float(value)
+            key: _number(value)
             for key, value in (outputs or {}).items()
             if 'loss' in key and _is_number(value)
         }
@@ -225,6 +225,10 @@ class StopOnNonFiniteLoss(Hook):
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) or (torch.is_tensor(value) and value.numel() == 1)
+
+
+def _number(value: Any) -> float:
+    return float(value.detach()) if torch.is_tensor(value) else float(value)
 
 
 def _images(data_batch: Any) -> str:

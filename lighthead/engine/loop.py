@@ -1,7 +1,7 @@
 """The training loop that continues an interrupted epoch where it stopped.
 
 mmengine's epoch loop starts an interrupted epoch again. This one skips the
-batches that were trained before, in the sampler, without loading them, and
+batches that were trained before, as indices, without loading them, and
 puts the random generators back just before the first new one; validation that
 was due when the process died comes first. On a CPU, an interrupted and resumed
 run ends with the same weights, bit for bit, as one that ran through.
@@ -9,11 +9,13 @@ run ends with the same weights, bit for bit, as one that ran through.
 
 import bisect
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from mmdet.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
+from torch.utils.data import DataLoader
 
 from lighthead.engine.rng import set_rng_state
 from lighthead.errors import UserError
@@ -23,9 +25,8 @@ from lighthead.errors import UserError
 class ResumableEpochLoop(EpochBasedTrainLoop):
     """mmengine's EpochBasedTrainLoop (same arguments) with exact resume.
 
-    Mid-epoch resume needs a batch sampler with ``skip_batches(count)``, such as
-    :class:`lighthead.data.samplers.ResumableBatchSampler`; with another, the
-    skipped batches are loaded and thrown away.
+    Mid-epoch resume is exact with samplers whose order is a function of seed
+    and epoch, such as :class:`lighthead.data.samplers.ResumableBatchSampler`.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -103,20 +104,12 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self._rng_state = rng_state
 
     def _remaining_batches(self) -> Iterator[Any]:
-        skipped = self.epoch_iter
-        batch_sampler = self.dataloader.batch_sampler
-        in_sampler = hasattr(batch_sampler, 'skip_batches')
-        if skipped:
-            count = len(self.dataloader)
-            self.runner.logger.info(
-                f'Resuming epoch {self._epoch + 1} after {skipped} of {count} batches.'
-            )
-            if in_sampler:
-                batch_sampler.skip_batches(skipped)
-        iterator = iter(self.dataloader)
-        if skipped and not in_sampler:
-            for _ in range(skipped):
-                next(iterator)
+        loader = self.dataloader
+        if self.epoch_iter:
+            done = f'{self.epoch_iter} of {len(loader)} batches'
+            self.runner.logger.info(f'Resuming epoch {self._epoch + 1} after {done}.')
+            loader = _rest_of(loader, self.epoch_iter)
+        iterator = iter(loader)
         self._restore_rng()
         return iterator
 
@@ -124,3 +117,23 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         if self._rng_state is not None:
             set_rng_state(self._rng_state)
             self._rng_state = None
+
+
+def _rest_of(loader: DataLoader, skipped: int) -> DataLoader:
+    """A loader of the batches after the first ``skipped`` ones.
+
+    Their indices are listed at once, which loads nothing. (Asking the batch
+    sampler to skip is not enough: a loader with workers starts it twice.)
+    """
+    return DataLoader(
+        loader.dataset,
+        batch_sampler=list(islice(loader.batch_sampler, skipped, None)),
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        timeout=loader.timeout,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+        generator=loader.generator,
+        prefetch_factor=loader.prefetch_factor,
+    )

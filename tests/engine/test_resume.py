@@ -11,7 +11,7 @@ from lighthead.engine.checkpoint import find_latest_checkpoint, load_checkpoint_
 from lighthead.errors import UserError
 
 
-class Interrupt(Exception):
+class InterruptError(Exception):
     """Stands for whatever ends a process."""
 
 
@@ -26,11 +26,11 @@ class InterruptAt(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if runner.iter + 1 == self.iteration:
-            raise Interrupt
+            raise InterruptError
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if runner.epoch == self.val_epoch and batch_idx == 2:
-            raise Interrupt
+            raise InterruptError
 
 
 def interrupted(toy, resume_options: dict | None = None, **options):
@@ -39,7 +39,7 @@ def interrupted(toy, resume_options: dict | None = None, **options):
     cfg = toy.make_cfg(**options)
     cfg.custom_hooks.append(dict(type='InterruptAt', **stop))
     torch.set_num_threads(1)
-    with pytest.raises(Interrupt):
+    with pytest.raises(InterruptError):
         toy.RUNNERS.build(cfg).train()
     torch.manual_seed(99)
     torch.rand(7)  # the new process has another random state
@@ -119,7 +119,7 @@ def test_resume_takes_the_seed_of_the_checkpoint(toy, tmp_path: Path) -> None:
     parts = toy.make_cfg(work_dir=tmp_path / 'parts')
     parts.randomness = dict(seed=11)
     parts.custom_hooks.append(dict(type='InterruptAt', iteration=14))
-    with pytest.raises(Interrupt):
+    with pytest.raises(InterruptError):
         toy.RUNNERS.build(parts).train()
     again = toy.make_cfg(work_dir=tmp_path / 'parts', resume=True)
     again.randomness = dict(seed=None)
@@ -133,7 +133,7 @@ def test_resume_does_not_need_the_pretrained_file(toy, tmp_path: Path) -> None:
     stop = dict(type='InterruptAt', iteration=7)
     cfg = toy.make_cfg(work_dir=tmp_path / 'run', init=str(weights))
     cfg.custom_hooks.append(stop)
-    with pytest.raises(Interrupt):
+    with pytest.raises(InterruptError):
         toy.RUNNERS.build(cfg).train()
     weights.unlink()
     runner = toy.train(work_dir=tmp_path / 'run', init=str(weights), resume=True)
@@ -147,7 +147,7 @@ def test_resume_from_a_path_in_another_folder(toy, tmp_path: Path) -> None:
     first = tmp_path / 'first'
     cfg = toy.make_cfg(work_dir=first)
     cfg.custom_hooks.append(dict(type='InterruptAt', iteration=16))
-    with pytest.raises(Interrupt):
+    with pytest.raises(InterruptError):
         toy.RUNNERS.build(cfg).train()
     toy.train(work_dir=tmp_path / 'second', resume=str(first / 'epoch_1.pth'))
     a, b = final_state(tmp_path / 'whole'), final_state(tmp_path / 'second')
@@ -159,7 +159,7 @@ def test_resume_passes_over_a_damaged_newest_file(toy, tmp_path: Path) -> None:
     parts = tmp_path / 'parts'
     cfg = toy.make_cfg(work_dir=parts)
     cfg.custom_hooks.append(dict(type='InterruptAt', iteration=16))
-    with pytest.raises(Interrupt):
+    with pytest.raises(InterruptError):
         toy.RUNNERS.build(cfg).train()
     newest = find_latest_checkpoint(parts)
     assert newest.name == 'iter_15.pth'
@@ -197,11 +197,11 @@ def test_resume_with_other_classes_is_refused(toy, tmp_path: Path, classes, sent
 def test_resume_mid_epoch_with_another_batch_size_is_refused(toy, tmp_path: Path) -> None:
     cfg = toy.make_cfg(work_dir=tmp_path)
     cfg.custom_hooks.append(dict(type='InterruptAt', iteration=5))
-    with pytest.raises(Interrupt):
+    with pytest.raises(InterruptError):
         toy.RUNNERS.build(cfg).train()
     cfg = toy.make_cfg(work_dir=tmp_path, resume=True)
     cfg.train_dataloader.batch_size = 6
-    with pytest.raises(UserError, match='an epoch had 11 batches .* has 7'):
+    with pytest.raises(UserError, match=r'an epoch had 11 batches .* has 7'):
         toy.RUNNERS.build(cfg).train()
 
 
@@ -223,7 +223,7 @@ def test_resume_from_weights_alone_is_refused(toy, tmp_path: Path) -> None:
 def test_skipping_does_not_load(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = toy.make_cfg(work_dir=tmp_path, epochs=1)
     cfg.custom_hooks.append(dict(type='InterruptAt', iteration=9))
-    with pytest.raises(Interrupt):
+    with pytest.raises(InterruptError):
         toy.RUNNERS.build(cfg).train()
     loaded = []
     original = toy.ToyDataset.__getitem__
