@@ -1,0 +1,58 @@
+# Two commands do all: make demo, make test. Both install what they need into .venv first.
+# Another Python: make setup PYTHON=/path/to/python3.12. More extras: make setup EXTRAS=lite,dev,export.
+
+EXTRAS ?= lite,dev
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+comma := ,
+
+# The first Python of the machine that is new enough, unless PYTHON names one.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	"$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$p"; break; }; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all ci lint format clean
+
+help:  ## show these lines
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## make .venv and install lighthead into it (pinned versions, wheels only)
+
+$(STAMP): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+		echo "error: lighthead needs Python 3.11 or newer: make setup PYTHON=/path/to/python3.11" >&2; \
+		exit 2; }
+	@test -x $(PY) || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "error: $(PYTHON) cannot make a virtual environment: on Debian and Ubuntu," \
+			"apt-get install -y python3-venv" >&2; exit 2; }
+	$(PY) -m pip install --quiet --only-binary=:all: -c constraints.txt setuptools
+	$(PY) -m pip install --quiet --only-binary=:all: -c constraints.txt --no-build-isolation \
+		--editable '.[$(EXTRAS)]'
+	@$(PY) -c 'import lighthead'
+	@touch $@
+
+demo: setup  ## train on the data that ships, print the COCO table, draw boxes
+	$(PY) tools/demo.py
+
+test: setup  ## the tests, without the slow ones
+	$(PY) -m pytest -m 'not slow'
+
+test-all: setup  ## all tests, with kills, resumes and trainings
+	$(PY) -m pytest
+
+ci: setup lint test  ## what .ci/run does: style, tests, slow tests
+	$(PY) -m pytest -m slow
+
+lint: setup  ## style
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: setup  ## put the style right
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean:  ## remove .venv and what the tools wrote
+	rm -rf $(VENV) build dist *.egg-info work_dirs outputs .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
