@@ -14,8 +14,8 @@ SHARED = Path(__file__).resolve().parents[2] / 'shared'
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Two threads at most, so that sums have the same order on machines with more cores."""
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+    """One thread: tests run in parallel processes, and sums have the same order everywhere."""
+    torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
