@@ -42,20 +42,14 @@ class DenseLayer(nn.Module):
         return torch.cat((x, self.conv(self.bottleneck(x))), dim=1)
 
 
-def small_densenet(growth: int) -> nn.Module:
+def small_densenet(growth: int, stem: int = STEM) -> nn.Module:
     """A DenseNet in the layout of Table 5 with this growth rate."""
-    layers: list[nn.Module] = [conv_norm_relu(3, STEM, 3, 2), nn.MaxPool2d(3, 2, 1)]
-    channels = STEM
-    for count in LAYERS:
-        channels = _add_stage(layers, channels, count, growth)
+    layers: list[nn.Module] = [conv_norm_relu(3, stem, 3, 2), nn.MaxPool2d(3, 2, 1)]
+    channels = stem
+    for index, count in enumerate(LAYERS):
+        narrow = channels if index == 0 else channels // 2
+        layers += [norm_relu_conv(channels, narrow, 1), nn.AvgPool2d(2)]
+        layers += [DenseLayer(narrow + place * growth, growth) for place in range(count)]
+        channels = narrow + count * growth
     layers += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True), conv_norm_relu(channels, CONV5, 1)]
     return Classifier(nn.Sequential(*layers), CONV5)
-
-
-def _add_stage(layers: list[nn.Module], channels: int, count: int, growth: int) -> int:
-    """Append a transition to half the size, then ``count`` dense layers; channels after them."""
-    narrow = channels if channels == STEM else channels // 2
-    layers += [norm_relu_conv(channels, narrow, 1), nn.AvgPool2d(2)]
-    for index in range(count):
-        layers.append(DenseLayer(narrow + index * growth, growth))
-    return narrow + count * growth

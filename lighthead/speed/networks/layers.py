@@ -6,7 +6,12 @@ from torch import Tensor
 
 
 def conv_norm_relu(
-    in_channels: int, channels: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True
+    in_channels: int,
+    channels: int,
+    kernel: int,
+    stride: int = 1,
+    groups: int = 1,
+    relu: bool = True,
 ) -> nn.Sequential:
     """Convolution that keeps the size (over its stride), norm, ReLU."""
     layers: list[nn.Module] = [

@@ -116,9 +116,7 @@ class Features(nn.Module):
 
     def __init__(self, filters: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, STEM, 3, 2, bias=False), nn.BatchNorm2d(STEM)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, STEM, 3, 2, bias=False), nn.BatchNorm2d(STEM))
         widths = [filters // 4, filters // 2]
         for index in range(CELLS):
             widths.append(filters * 2 ** sum(index >= halving for halving in HALVING))

@@ -45,9 +45,7 @@ def _groups(groups: int, width: int, speed: tuple[float, float, float]) -> Row:
     return Row(f'g = {groups}', (groups,), channels, speed)
 
 
-def _fragments(
-    count: int, layout: str, width: int, speed: tuple[float, float, float]
-) -> Row:
+def _fragments(count: int, layout: str, width: int, speed: tuple[float, float, float]) -> Row:
     # width: of the 1-fragment block; n convolutions of c / sqrt(n) cost as much
     label = '1-fragment' if count == 1 else f'{count}-fragment-{layout}'
     channels = tuple((round(width * scale / count**0.5),) for scale in (1, 2, 4))
