@@ -2,10 +2,10 @@
 # Another Python: make setup PYTHON=/path/to/python3.12. More extras: make setup EXTRAS=lite,dev,export.
 
 EXTRAS ?= lite,dev
+comma := ,
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
-comma := ,
 
 # The first Python of the machine that is new enough, unless PYTHON names one.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
