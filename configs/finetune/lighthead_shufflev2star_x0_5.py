@@ -61,7 +61,7 @@ param_scheduler = [
 ]
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=lr, weight_decay=0.05),
-    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0),
+    paramwise_cfg=None,
 )
 auto_scale_lr = dict(enable=False)
 custom_hooks = [

@@ -8,9 +8,7 @@ from lighthead.data.layout import apply_data_root
 from lighthead.errors import UserError
 
 
-def load_config(
-    path: str, data_root: str | None = None, cfg_options: dict | None = None
-) -> Config:
+def load_config(path: str, data_root: str | None = None, cfg_options: dict | None = None) -> Config:
     """Read a config file and apply the command line's changes to it.
 
     Args:

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from lighthead.commands.config import load_config, resolve_work_dir
 from lighthead.data.check import check_data
-from lighthead.engine import apply_amp
+from lighthead.engine.amp import apply_amp
 from lighthead.engine.checkpoint import find_latest_checkpoint
 from lighthead.errors import UserError
 from lighthead.pretrained import adapt_model_cfg, from_scratch
