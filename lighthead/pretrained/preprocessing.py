@@ -71,7 +71,7 @@ def check_preprocessor(source: WeightSource, data_preprocessor: nn.Module) -> No
         mean=mean.tolist(), std=std.tolist(), bgr_to_rgb=bool(data_preprocessor._channel_conversion)
     )
     for field, value in source.to_preprocessor().items():
-        _compare(source, f'model.data_preprocessor.{field}', actual[field], value)
+        _compare(source, f'model.data_preprocessor.{field}', actual[field], value, built=True)
 
 
 def from_scratch(model_cfg: dict) -> None:
@@ -99,13 +99,18 @@ def _is_ours(name: str | type | None) -> bool:
     return isinstance(kind, type) and issubclass(kind, StagedBackbone)
 
 
-def _compare(source: WeightSource, field: str, actual: Any, expected: Any) -> None:
+def _compare(
+    source: WeightSource, field: str, actual: Any, expected: Any, built: bool = False
+) -> None:
     if _same(actual, expected):
         return
+    if built:
+        way_out = f'set {field}={expected} in the config (tools/train.py fills absent fields)'
+    else:
+        way_out = f'remove {field} from the config, so that it is taken from the weights'
     raise UserError(
         f'{field} is {actual}, but the weights {source.name} were trained with {expected}: '
-        f'remove {field} from the config, so that it is taken from the weights, or choose other '
-        'weights in model.backbone.init_cfg.'
+        f'{way_out}, or choose other weights in model.backbone.init_cfg.'
     )
 
 

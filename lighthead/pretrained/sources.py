@@ -5,6 +5,7 @@ neither mean nor std); the ``meta`` of files that carry one.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -146,7 +147,7 @@ def _from_published_meta(meta: Mapping[str, Any]) -> dict[str, Any] | None:
     if 'input_channel_order' not in meta:
         return None
     order = str(meta['input_channel_order']).lower()
-    unit = 255.0 if str(meta.get('input_range', '0-255')).startswith('0-1 ') else 1.0
+    unit = 255.0 if re.match(r'0-1\b', str(meta.get('input_range', ''))) else 1.0
     mean = [unit * meta.get(f'mean_{order}_{i}', 0.0) for i in range(3)]
     std = [unit * meta.get(f'std_{order}_{i}', 1.0) for i in range(3)]
     act_cfg = None
