@@ -27,6 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -x $(PY) || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) cannot make a virtual environment: on Debian and Ubuntu," \
 			"apt-get install -y python3-venv" >&2; exit 2; }
+	@echo "installing into $(VENV) (torch brings about 4 GB of libraries; minutes)"
 	$(PY) -m pip install --quiet --only-binary=:all: -c constraints.txt setuptools
 	$(PY) -m pip install --quiet --only-binary=:all: -c constraints.txt --no-build-isolation \
 		--editable '.[$(EXTRAS)]'

@@ -355,3 +355,24 @@ def test_an_installed_extension_is_left_alone(monkeypatch):
     monkeypatch.setattr(mmcv_ops.importlib.util, 'find_spec', lambda name: found)
     assert mmcv_ops.install() is False
     assert 'mmcv._ext' not in sys.modules
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@pytest.mark.parametrize('name', ['roi_align', 'roi_pool', 'deform_conv', 'focal_loss'])
+def test_cuda_equals_cpu(name):
+    rois, target = rois_inside(5, 0.5), torch.randint(5, (9,))
+    offset, weight = torch.randn(2, 18, 12, 12), torch.randn(4, 3, 3, 3)
+    calls = {
+        'roi_align': lambda x: ops.roi_align(x, rois.to(x), 3, 0.5, 2),
+        'roi_pool': lambda x: ops.roi_pool(x, rois.to(x), 3, 0.5),
+        'deform_conv': lambda x: ops.deform_conv2d(x, offset.to(x), weight.to(x), 1, 1),
+        'focal_loss': lambda x: ops.sigmoid_focal_loss(x, target.to(x.device), 2.0, 0.25),
+    }
+    features = torch.randn(9, 4) if name == 'focal_loss' else torch.randn(2, 3, 12, 12)
+    outcomes = []
+    for device in ('cpu', 'cuda'):
+        x = features.to(device).requires_grad_()
+        out = calls[name](x)
+        out.sum().backward()
+        outcomes.append((out.detach().cpu(), x.grad.cpu()))
+    torch.testing.assert_close(outcomes[0], outcomes[1], atol=1e-4, rtol=1e-4)
