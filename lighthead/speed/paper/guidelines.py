@@ -41,7 +41,8 @@ def _ratio(ratio: int, c1: int, c2: int, speed: tuple[float, float, float]) -> R
 
 
 def _groups(groups: int, width: int, speed: tuple[float, float, float]) -> Row:
-    channels = tuple((width * scale,) for scale in (1, 2, 4))
+    # 180 channels (ARM, x1) are not divisible by 8: the next number that is, 184
+    channels = tuple((-(-width * scale // groups) * groups,) for scale in (1, 2, 4))
     return Row(f'g = {groups}', (groups,), channels, speed)
 
 

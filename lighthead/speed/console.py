@@ -1,0 +1,55 @@
+"""Results in the terminal, with rich."""
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from lighthead.speed.record import Result, Table
+
+
+def machine_line(machine: dict, settings: dict) -> str:
+    """One line that says on what and how it was measured."""
+    device = machine.get('gpu') if settings['device'] == 'cuda' else machine['cpu']
+    parts = [f'{device}']
+    parts.append(f'{machine["cpu_cores"]} CPU cores ({machine["cpu_capability"]})')
+    parts.append(f'torch {machine["versions"].get("torch", "?")}')
+    parts.append(f'python {machine["python"]}')
+    parts.append(settings['precision'])
+    flags = [name for name in ('fuse_bn', 'channels_last', 'compile', 'quick') if settings[name]]
+    return ', '.join(parts + [flag.replace('_', '-') for flag in flags])
+
+
+def roofline_line(roofline: dict) -> str:
+    """One line about the machine's measured limits."""
+    return (
+        f'{roofline["device"]}, {roofline["threads"]} thread(s), {roofline["precision"]}: '
+        f'peak {roofline["peak"] / 1e9:.0f} GFLOP/s (matrix product), '
+        f'bandwidth {roofline["bandwidth"] / 1e9:.1f} GB/s (copy)'
+    )
+
+
+def print_result(result: Result, console: Console) -> None:
+    """Print the tables and what there is to say about them."""
+    console.print(f'[bold]{result.title}[/bold]')
+    console.print(machine_line(result.machine, result.settings), highlight=False)
+    for roofline in result.rooflines:
+        console.print('machine limit: ' + roofline_line(roofline), highlight=False)
+    for table in result.tables:
+        console.print()
+        console.print(rich_table(table))
+        if table.note:
+            console.print(f'[dim]{table.note}[/dim]', highlight=False)
+    if result.notes:
+        console.print()
+    for note in result.notes:
+        console.print(f'- {note}', highlight=False)
+
+
+def rich_table(table: Table) -> RichTable:
+    """The table for the terminal."""
+    shown = RichTable(title=table.title, title_justify='left', title_style='bold')
+    for index, column in enumerate(table.columns):
+        text = index < table.text_columns
+        shown.add_column(column, justify='left' if text else 'right', no_wrap=not text)
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown

@@ -1,0 +1,85 @@
+"""Peak memory of a forward pass, read in a process of its own.
+
+On a CPU: how far the process's resident memory rises above what it held before
+the network was built. On a GPU: what torch's allocator held at most.
+"""
+
+import contextlib
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+
+from lighthead.speed.prepare import prepare_call
+from lighthead.speed.settings import Settings
+
+PRELOADED = ['lighthead.speed.memory', 'lighthead.models.classifier']
+"""Imported once, in the process that the measuring processes are forked from."""
+TIMEOUT = 300.0
+STATUS = Path('/proc/self/status')
+
+
+def peak_memory(
+    build: Callable[[], nn.Module], shape: tuple[int, ...], settings: Settings
+) -> float | None:
+    """MiB that building the network and running it once take; None where it failed.
+
+    ``build`` must be picklable: a function of a module, or a partial of one.
+    """
+    method = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
+    context = multiprocessing.get_context(method)
+    if method == 'forkserver':
+        context.set_forkserver_preload(PRELOADED)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_measure, args=(sender, build, shape, settings), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv() if receiver.poll(TIMEOUT) else None
+    except EOFError:
+        return None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _measure(
+    sender: Connection, build: Callable[[], nn.Module], shape: tuple[int, ...], settings: Settings
+) -> None:
+    torch.set_num_threads(settings.all_threads)
+    if settings.on_gpu:
+        prepare_call(build, shape, settings)()
+        torch.cuda.synchronize()
+        sender.send(torch.cuda.max_memory_allocated(settings.torch_device) / 2**20)
+        return
+    # the libraries' own buffers and threads are not the network's
+    prepare_call(partial(nn.Conv2d, 3, 8, 3), (1, 3, 32, 32), settings)()
+    reset_peak()
+    before = _status_mb('VmRSS') if STATUS.is_file() else _highest_mb()
+    prepare_call(build, shape, settings)()
+    after = _status_mb('VmHWM') if STATUS.is_file() else _highest_mb()
+    sender.send(after - before)
+
+
+def reset_peak() -> None:
+    """Let the kernel's high-water mark start from here, where it can."""
+    with contextlib.suppress(OSError):
+        Path('/proc/self/clear_refs').write_text('5')
+
+
+def _status_mb(name: str) -> float:
+    for line in STATUS.read_text().splitlines():
+        if line.startswith(f'{name}:'):
+            return int(line.split()[1]) / 2**10
+    return _highest_mb()
+
+
+def _highest_mb() -> float:
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest / 2**20 if sys.platform == 'darwin' else highest / 2**10
