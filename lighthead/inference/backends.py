@@ -10,9 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from mmcv.cnn import fuse_conv_bn
-from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.detectors import BaseDetector
-from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
@@ -57,8 +55,6 @@ class TorchBackend:
         self.dtype = PRECISIONS[precision]
         model = fuse_conv_bn(model.eval()).requires_grad_(False)
         self.model = model.to(device, memory_format=torch.channels_last)
-        if precision != 'fp32':
-            keep_boxes_exact(self.model)
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
@@ -80,25 +76,6 @@ class TorchBackend:
         with torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
             samples = self.model.predict(batch, samples, rescale=False)
         return [_to_numpy(sample) for sample in samples]
-
-
-def keep_boxes_exact(model: BaseDetector) -> None:
-    """Let the heads answer in float32 under autocast.
-
-    mmdet makes anchors and boxes in the type of the scores, and in bf16 a
-    coordinate of 1000 pixels is only known to 4.
-    """
-    for module in model.modules():
-        if isinstance(module, BaseDenseHead | BBoxHead):
-            module.register_forward_hook(lambda head, inputs, outputs: _to_float(outputs))
-
-
-def _to_float(outputs: object) -> object:
-    if isinstance(outputs, Tensor):
-        return outputs.float() if outputs.is_floating_point() else outputs
-    if isinstance(outputs, list | tuple):
-        return type(outputs)(_to_float(output) for output in outputs)
-    return outputs
 
 
 def _to_numpy(sample: DetDataSample) -> RawDetections:

@@ -19,8 +19,13 @@ class LightHeadRPN(RPNHead):
     """
 
     def forward(self, x: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
-        """Scores (B, A, H4, W4) and box deltas (B, 4A, H4, W4), each in a list of one level."""
-        return super().forward(x[:1])
+        """Scores (B, A, H4, W4) and box deltas (B, 4A, H4, W4), each in a list of one level.
+
+        They are float32 also under autocast: mmdet makes anchors and boxes in the type of the
+        scores, and bf16 has steps of 4 pixels near 1000.
+        """
+        scores, deltas = super().forward(x[:1])
+        return [score.float() for score in scores], [delta.float() for delta in deltas]
 
     def _bbox_post_process(
         self,

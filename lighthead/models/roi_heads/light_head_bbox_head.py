@@ -14,6 +14,11 @@ from lighthead.ops.nms import batched_nms_topk
 class LightHeadBBoxHead(ConvFCBBoxHead):
     """mmdet's fc head, with losses per RoI for OHEM and a suppression that stops early."""
 
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled maps (K, 10, 7, 7) to scores (K, classes + 1) and box deltas, float32."""
+        cls_score, bbox_pred = super().forward(x)
+        return cls_score.float(), bbox_pred.float()
+
     def loss_per_roi(
         self, cls_score: Tensor, bbox_pred: Tensor, labels: Tensor, bbox_targets: Tensor
     ) -> Tensor:
