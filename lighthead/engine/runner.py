@@ -27,15 +27,14 @@ from lighthead.engine.checkpoint import (
 from lighthead.engine.plain_config import config_to_json
 from lighthead.engine.rng import get_rng_state
 from lighthead.engine.training_state import (
-    check_same_classes,
     dataset_meta,
     first_non_finite,
     pending_gradients,
     pretrained_meta,
     restore_gradients,
     restore_pretrained,
-    split_by_shape,
 )
+from lighthead.engine.weights import check_resumed_classes, load_weights
 from lighthead.errors import UserError
 
 
@@ -115,7 +114,7 @@ class LightHeadRunner(Runner):
         ``map_location`` has an effect.
         """
         checkpoint = load_checkpoint_file(filename, self.trust_checkpoint, map_location)
-        self._load_weights(checkpoint, filename, exact=not self._is_training)
+        load_weights(self, checkpoint, filename, exact=not self._is_training)
         self._has_loaded = True
         self.logger.info(f'Loaded weights from {filename}')
         return checkpoint
@@ -137,7 +136,8 @@ class LightHeadRunner(Runner):
             return
         checkpoint, self._resume_data = self._resume_data, None
         meta, state = checkpoint['meta'], checkpoint['train_state']
-        self._load_weights(checkpoint, filename, exact=True)
+        check_resumed_classes(checkpoint, filename, self.train_dataloader.dataset)
+        load_weights(self, checkpoint, filename, exact=True)
         if resume_optimizer:
             self._resume_optimizer(checkpoint, filename)
         if resume_param_scheduler and self.param_schedulers is not None:
@@ -233,31 +233,6 @@ class LightHeadRunner(Runner):
             self._randomness_cfg.update(seed=seed)
             self.set_randomness(**self._randomness_cfg)
         self._resume_from, self._resume_data = Path(path), checkpoint
-
-    def _load_weights(self, checkpoint: dict, path: Any, exact: bool) -> None:
-        model, trained_on = self.bare_model, checkpoint['meta'].get('dataset_meta') or {}
-        if self._is_training and exact:
-            now = dataset_meta(self.train_dataloader.dataset)['classes']
-            check_same_classes(path, trained_on.get('classes') or (), now)
-        fitting, differing, missing = split_by_shape(model, checkpoint['state_dict'])
-        if exact and (differing or missing):
-            first = next(iter(differing.values()), f'{missing[0]} is missing' if missing else '')
-            classes = trained_on.get('classes') or ()
-            raise UserError(
-                f'{path} does not fit the model of the config: {first} '
-                f'({len(differing)} differ in shape, {len(missing)} are missing; the checkpoint '
-                f'has {len(classes)} classes): use the config that it was trained with.'
-            )
-        if len(differing) + len(missing) > 0.5 * len(model.state_dict()):
-            raise UserError(f'{path} fits less than half of the model: wrong config or file.')
-        for problem in differing.values():
-            self.logger.warning(f'Not loaded from {path}: {problem}')
-        if missing:
-            self.logger.warning(f'Not in {path}: {", ".join(missing)}')
-        if not exact:
-            checkpoint['state_dict'] = fitting
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model.load_state_dict(checkpoint['state_dict'], strict=False)
 
     def _resume_optimizer(self, checkpoint: Mapping, path: Any) -> None:
         try:

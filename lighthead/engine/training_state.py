@@ -1,14 +1,12 @@
 """What a checkpoint says about the model and its data, and how that is put back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, is_distributed
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
-
-from lighthead.errors import UserError
 
 
 def dataset_meta(dataset: Any) -> dict:
@@ -22,27 +20,6 @@ def dataset_meta(dataset: Any) -> dict:
     if metainfo.get('palette'):
         meta['palette'] = [tuple(int(value) for value in color) for color in metainfo['palette']]
     return meta
-
-
-def check_same_classes(path: Any, trained: Sequence[str], now: Sequence[str]) -> None:
-    """Refuse to resume with other classes than a checkpoint's.
-
-    Raises:
-        UserError: naming both, if number, names or order differ.
-    """
-    trained, now = list(trained), list(now)
-    if trained == now or not trained or not now:
-        return
-    if len(trained) != len(now):
-        difference = f'{len(trained)} classes ({_few(trained)}) and the data has {len(now)}'
-    else:
-        first = next(i for i, pair in enumerate(zip(trained, now)) if pair[0] != pair[1])
-        difference = f'class {first} is {trained[first]!r} and in the data it is {now[first]!r}'
-        difference = f'other classes: its {difference}'
-    raise UserError(
-        f'{path} was trained on {difference} ({_few(now)}): resume with the same data, or start '
-        'a new training that begins with its weights (load_from).'
-    )
 
 
 def pretrained_meta(model: nn.Module) -> dict | None:
@@ -63,27 +40,6 @@ def restore_pretrained(model: nn.Module, pretrained: Mapping | None) -> None:
     backbone = _backbone(model)
     if backbone is not None and pretrained is not None:
         backbone.set_loaded_norms(pretrained['loaded_norms'])
-
-
-def split_by_shape(
-    model: nn.Module, weights: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
-    """Compare weights to load with the model's.
-
-    Returns:
-        The weights that fit, a description of each whose shape differs, and
-        the names that the model has and ``weights`` lacks.
-    """
-    own = model.state_dict()
-    fitting, differing = {}, {}
-    for name, value in weights.items():
-        if name in own and own[name].shape != value.shape:
-            differing[name] = (
-                f'{name} is {tuple(value.shape)} there and {tuple(own[name].shape)} in the model'
-            )
-        else:
-            fitting[name] = value
-    return fitting, differing, [name for name in own if name not in weights]
 
 
 def first_non_finite(model: nn.Module) -> str | None:
@@ -121,7 +77,3 @@ def restore_gradients(model: nn.Module, gradients: Mapping[str, Tensor]) -> None
 
 def _backbone(model: nn.Module) -> nn.Module | None:
     return next((m for m in model.modules() if hasattr(m, 'set_loaded_norms')), None)
-
-
-def _few(names: Sequence[str]) -> str:
-    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

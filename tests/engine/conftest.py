@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -19,11 +20,17 @@ def _load() -> ModuleType:
     return sys.modules['toy_training']
 
 
+@pytest.fixture(scope='session')
+def toy_module() -> ModuleType:
+    """The module; its ``train`` leaves torch with one thread."""
+    return _load()
+
+
 @pytest.fixture
-def toy() -> ModuleType:
-    """The module, with one thread: bit-for-bit equality needs one order of summation."""
+def toy(toy_module: ModuleType) -> Iterator[ModuleType]:
+    """The module, for one test; bit-for-bit equality needs one order of summation."""
     threads = torch.get_num_threads()
-    yield _load()
+    yield toy_module
     torch.set_num_threads(threads)
 
 

@@ -53,10 +53,17 @@ def assert_same_end(whole: Path, parts: Path) -> None:
     assert not list(parts.glob('.*.tmp'))
 
 
+@pytest.fixture(scope='module')
+def whole(toy_module, tmp_path_factory) -> Path:
+    """The folder of a training that ran through."""
+    folder = tmp_path_factory.mktemp('whole')
+    toy_module.train(work_dir=folder)
+    return folder
+
+
 @pytest.mark.parametrize('workers', [0, 2])
-def test_killed_in_the_middle_of_an_epoch(toy_script, tmp_path: Path, workers: int) -> None:
-    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
-    finish(start(toy_script, whole, '--workers', workers))
+def test_killed_in_the_middle_of_an_epoch(toy_script, tmp_path, whole, workers: int) -> None:
+    parts = tmp_path / 'parts'
     process = start(toy_script, parts, '--workers', workers, '--delay', 0.02)
     wait_for((parts / 'iter_15.pth').exists, process)
     kill(process)
@@ -65,10 +72,9 @@ def test_killed_in_the_middle_of_an_epoch(toy_script, tmp_path: Path, workers: i
     assert_same_end(whole, parts)
 
 
-@pytest.mark.parametrize('target', ['iter_6.pth', 'epoch_1.pth', 'best', 'last_checkpoint'])
-def test_killed_in_the_middle_of_a_save(toy_script, tmp_path: Path, target: str) -> None:
-    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
-    finish(start(toy_script, whole))
+@pytest.mark.parametrize('target', ['iter_6.pth', 'epoch_1.pth', 'best'])
+def test_killed_in_the_middle_of_a_save(toy_script, tmp_path, whole, target: str) -> None:
+    parts = tmp_path / 'parts'
     marker = parts / 'saving'
     process = start(toy_script, parts, '--slow-save', 0.5)
     wait_for(lambda: marker.exists() and target in marker.read_text(), process)
@@ -78,12 +84,12 @@ def test_killed_in_the_middle_of_a_save(toy_script, tmp_path: Path, target: str)
     assert_same_end(whole, parts)
 
 
-def test_killed_at_random_moments(toy_script, tmp_path: Path) -> None:
-    """Five kills, each some random time after the first new checkpoint of the process."""
+def test_killed_at_random_moments(toy_module, toy_script, tmp_path: Path) -> None:
+    """Four kills, each some random time after the first new checkpoint of the process."""
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
-    finish(start(toy_script, whole, '--accumulate', 2))
+    toy_module.train(work_dir=whole, accumulate=2)
     chance = random.Random(5)
-    for _ in range(5):
+    for _ in range(4):
         before = find_latest_checkpoint(parts)
         process = start(
             toy_script, parts, '--accumulate', 2, '--delay', 0.01, '--slow-save', 0.02, '--resume'

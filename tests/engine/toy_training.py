@@ -125,7 +125,7 @@ def make_cfg(
         dataset=dict(type='ToyDataset', delay=delay),
     )
     hook = dict(type='SafeCheckpointHook', interval=1, iter_interval=3, max_keep_ckpts=2)
-    hook.update(save_best='toy/accuracy', **(checkpoint or {}))
+    hook.update({'save_best': 'toy/accuracy', **(checkpoint or {})})
     return Config(
         dict(
             default_scope='mmdet',

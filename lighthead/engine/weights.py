@@ -1,0 +1,101 @@
+"""Weights of a checkpoint into the runner's model, with a sentence where they do not fit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from lighthead.engine.training_state import dataset_meta
+from lighthead.errors import UserError
+
+
+def load_weights(runner: Runner, checkpoint: dict, path: Any, exact: bool) -> None:
+    """Load ``checkpoint['state_dict']`` into ``runner.bare_model``; hooks take their part.
+
+    Args:
+        path: Where the checkpoint came from, for messages.
+        exact: Whether every weight must fit, or what does not fit keeps its
+            initialisation, with a warning.
+
+    Raises:
+        UserError: if a weight is missing or of another shape and ``exact``
+            holds, or if less than half of the weights fit.
+    """
+    model = runner.bare_model
+    fitting, differing, missing = split_by_shape(model, checkpoint['state_dict'])
+    if exact and (differing or missing):
+        raise UserError(_does_not_fit(checkpoint, path, differing, missing))
+    if len(differing) + len(missing) > 0.5 * len(model.state_dict()):
+        raise UserError(f'{path} fits less than half of the model: wrong config or file.')
+    for problem in differing.values():
+        runner.logger.warning(f'Not loaded from {path}: {problem}')
+    if missing:
+        runner.logger.warning(f'Not in {path}: {", ".join(missing)}')
+    checkpoint['state_dict'] = fitting
+    runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)  # EMA swaps weights here
+    model.load_state_dict(checkpoint['state_dict'], strict=False)
+
+
+def check_resumed_classes(checkpoint: dict, path: Any, dataset: Any) -> None:
+    """Refuse to resume with classes other than the checkpoint's."""
+    trained_on = checkpoint['meta'].get('dataset_meta') or {}
+    check_same_classes(path, trained_on.get('classes') or (), dataset_meta(dataset)['classes'])
+
+
+def check_same_classes(path: Any, trained: Sequence[str], now: Sequence[str]) -> None:
+    """Refuse to resume with other classes than a checkpoint's.
+
+    Raises:
+        UserError: naming both, if number, names or order differ.
+    """
+    trained, now = list(trained), list(now)
+    if trained == now or not trained or not now:
+        return
+    if len(trained) != len(now):
+        difference = f'{len(trained)} classes ({_few(trained)}) and the data has {len(now)}'
+    else:
+        first = next(i for i, pair in enumerate(zip(trained, now)) if pair[0] != pair[1])
+        difference = f'class {first} is {trained[first]!r} and in the data it is {now[first]!r}'
+        difference = f'other classes: its {difference}'
+    raise UserError(
+        f'{path} was trained on {difference} ({_few(now)}): resume with the same data, or start '
+        'a new training that begins with its weights (load_from).'
+    )
+
+
+def split_by_shape(
+    model: nn.Module, weights: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
+    """Compare weights to load with the model's.
+
+    Returns:
+        The weights that fit, a description of each whose shape differs, and
+        the names that the model has and ``weights`` lacks.
+    """
+    own = model.state_dict()
+    fitting, differing = {}, {}
+    for name, value in weights.items():
+        if name in own and own[name].shape != value.shape:
+            differing[name] = (
+                f'{name} is {tuple(value.shape)} there and {tuple(own[name].shape)} in the model'
+            )
+        else:
+            fitting[name] = value
+    return fitting, differing, [name for name in own if name not in weights]
+
+
+def _does_not_fit(
+    checkpoint: dict, path: Any, differing: Mapping[str, str], missing: Sequence[str]
+) -> str:
+    first = next(iter(differing.values()), None) or f'{missing[0]} is missing there'
+    classes = (checkpoint['meta'].get('dataset_meta') or {}).get('classes') or ()
+    return (
+        f'{path} does not fit the model of the config: {first} ({len(differing)} differ in shape, '
+        f'{len(missing)} are missing; the checkpoint has {len(classes)} classes): use the config '
+        'that it was trained with.'
+    )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')
