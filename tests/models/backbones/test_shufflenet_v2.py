@@ -88,7 +88,7 @@ def test_star_with_dirac_kernels_and_neutral_norms_is_the_plain_network() -> Non
     for module in star.modules():
         if getattr(module, 'star', None):
             nn.init.dirac_(module.star.conv.weight, groups=module.star.conv.groups)
-            module.star.bn.eps = 0.0
+            module.star.bn.running_var.fill_(1 - module.star.bn.eps)
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         for a, b in zip(plain(image), star(image), strict=True):
@@ -106,18 +106,6 @@ def test_stage4_can_keep_stride_16(dilated: bool, strides: tuple[int, ...]) -> N
     middles = [m for m in network.stage4.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
     dilations = [conv.dilation[0] for conv in middles]
     assert dilations == ([1, 1, 2, 2, 2] if dilated else [1] * 5)
-
-
-def test_recomputing_activations_changes_no_gradient() -> None:
-    plain = ShuffleNetV2(0.5, star=True).train()
-    saving = ShuffleNetV2(0.5, star=True, with_cp=True).train()
-    saving.load_state_dict(plain.state_dict())
-    image = torch.randn(2, 3, 64, 64)
-    for network in (plain, saving):
-        sum(output.square().mean() for output in network(image)).backward()
-    gradients = dict(saving.named_parameters())
-    for name, parameter in plain.named_parameters():
-        torch.testing.assert_close(gradients[name].grad, parameter.grad, msg=name)
 
 
 def test_channel_shuffle_interleaves_the_groups() -> None:

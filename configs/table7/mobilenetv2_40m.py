@@ -1,0 +1,16 @@
+# MobileNet v2 0.15, the 40M cell of the paper's Table 7:
+# 39.3 M multiply-adds at 224, complexity-matched.
+# No weights are published: it starts from scratch, the norms train, nothing is frozen. With weights
+# of your own, set init_cfg, and frozen_stages=1 and norm_eval=True as the authors do.
+_base_ = '../lighthead_shufflev2star.py'
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='StagedMobileNetV2',
+        widen_factor=0.15,
+        out_indices=(1, 3),  # C4 = stage3 (stride 16), C5 = conv5 (stride 32)
+        act_cfg=dict(type='ReLU6'),
+    ),
+    neck=dict(in_channels=1280),
+    rpn_head=dict(in_channels=26),
+)
