@@ -12,8 +12,11 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	"$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$p"; break; }; done)
 
+DEMO := configs/lighthead_shufflev2star_demo.py
+DEMO_EPOCHS := 60
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all ci lint format clean
+.PHONY: help setup demo test test-slow lint format clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,15 +38,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## train on the data that ships, print the COCO table, draw boxes
-	$(PY) tools/demo.py
+	rm -rf work_dirs/demo outputs/demo
+	$(PY) tools/train.py $(DEMO) --from-scratch --work-dir work_dirs/demo
+	$(PY) tools/test.py $(DEMO) work_dirs/demo/epoch_$(DEMO_EPOCHS).pth --work-dir work_dirs/demo/test
+	$(PY) tools/infer.py work_dirs/demo/epoch_$(DEMO_EPOCHS).pth data/demo/val --out-dir outputs/demo
 
 test: setup  ## the tests, without the slow ones
-	$(PY) -m pytest -m 'not slow'
+	$(PY) -m pytest -n 2 -m 'not slow'
 
-test-all: setup  ## all tests, with kills, resumes and trainings
-	$(PY) -m pytest
-
-ci: setup lint test  ## what .ci/run does: style, tests, slow tests
+test-slow: setup  ## the slow tests: kills, resumes, trainings
 	$(PY) -m pytest -m slow
 
 lint: setup  ## style
