@@ -54,7 +54,7 @@ def content_of(*annotations: dict) -> dict:
 def test_areas_and_crowds() -> None:
     content = content_of(
         dict(id=1, bbox=[0, 0, 10, 10], area=60, iscrowd=1),
-        dict(id=2, bbox=[90, 0, 20, 10], area=190),
+        dict(id=2, bbox=[90, 0, 20, 10], area=190, segmentation=[[90, 0, 110, 0, 110, 10]]),
         dict(id=3, bbox=[0, 0, 10, 10]),
         dict(id=4, bbox=[0, 0, 10, 10], area=NAN),
     )
@@ -64,6 +64,7 @@ def test_areas_and_crowds() -> None:
     assert [a['iscrowd'] for a in cleaned['annotations']] == [1, 0, 0, 0]
     assert (report.kept, report.crowd, report.clipped, report.dropped) == (4, 1, 1, 0)
     assert content['annotations'][:3] == before
+    assert not any('segmentation' in a for a in cleaned['annotations'])
     assert str(report) == '4 boxes, 1 of them crowds, 1 clipped to the image'
 
 
