@@ -47,9 +47,12 @@ def print_result(result: Result, console: Console) -> None:
 def rich_table(table: Table) -> RichTable:
     """The table for the terminal."""
     shown = RichTable(title=table.title, title_justify='left', title_style='bold')
-    for index, column in enumerate(table.columns):
+    kept = [i for i, column in enumerate(table.columns) if column not in table.page_only]
+    for index in kept:
         text = index < table.text_columns
-        shown.add_column(column, justify='left' if text else 'right', no_wrap=not text)
+        shown.add_column(
+            table.columns[index], justify='left' if text else 'right', no_wrap=index == 0
+        )
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*(row[index] for index in kept))
     return shown

@@ -38,7 +38,7 @@ FIELDS = {
     'ms_p10': 'a tenth of the calls was faster than this, in milliseconds',
     'ms_p90': 'a tenth of the calls was slower than this, in milliseconds',
     'spread': '(p90 - p10) / median',
-    'wide_spread': 'whether the spread is too wide to trust the median',
+    'wide_spread': 'whether the spread is too wide, or the calls are too few, to trust the median',
     'rounds': 'alternating rounds in which it was timed',
     'calls': 'timed calls in all rounds',
     'round_ms': 'median of each round in milliseconds, in the order of the rounds',
@@ -72,6 +72,8 @@ class Table:
     note: str = ''
     text_columns: int = 1
     """How many columns, from the left, hold text and not numbers."""
+    page_only: tuple[str, ...] = ()
+    """Columns that are left out in a terminal."""
 
 
 @dataclass

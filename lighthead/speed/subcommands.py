@@ -2,7 +2,15 @@
 
 import argparse
 
-from lighthead.speed import guidelines, guidelines_report
+from lighthead.speed import (
+    blocks,
+    grid_report,
+    guidelines,
+    guidelines_report,
+    resolutions,
+    table8,
+    table8_report,
+)
 from lighthead.speed.bench import Bench
 from lighthead.speed.record import Result
 from lighthead.speed.settings import Settings, check
@@ -28,9 +36,39 @@ def settings_of(args: argparse.Namespace) -> Settings:
     )
 
 
+def _guidelines(bench: Bench, args: argparse.Namespace) -> Result:
+    result = guidelines.run(bench)
+    guidelines_report.present(result)
+    return result
+
+
+def _table8(bench: Bench, args: argparse.Namespace) -> Result:
+    result = table8.run(bench, args.only)
+    table8_report.present(result)
+    return result
+
+
+def _resolutions(bench: Bench, args: argparse.Namespace) -> Result:
+    result = resolutions.run(bench)
+    grid_report.present(result, 'complexity')
+    return result
+
+
+def _blocks(bench: Bench, args: argparse.Namespace) -> Result:
+    result = blocks.run(bench)
+    grid_report.present(result, 'column')
+    return result
+
+
+MEASURING = {
+    'guidelines': _guidelines,
+    'table8': _table8,
+    'resolutions': _resolutions,
+    'blocks': _blocks,
+}
+
+
 def run_subcommand(args: argparse.Namespace) -> Result:
     """Measure, then put the findings into tables and pictures."""
     bench = Bench(settings_of(args))
-    result = guidelines.run(bench)
-    guidelines_report.present(result)
-    return bench.finish(result)
+    return bench.finish(MEASURING[args.subcommand](bench, args))

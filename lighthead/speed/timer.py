@@ -16,6 +16,9 @@ import torch
 
 from lighthead.speed.statistics import WIDE_SPREAD
 
+FEWEST_CALLS = 3
+"""Fewer calls have no spread to speak of."""
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -74,8 +77,8 @@ class Timing:
 
     @property
     def is_wide(self) -> bool:
-        """Whether the spread is too wide to trust the median."""
-        return self.spread > WIDE_SPREAD
+        """Whether the spread is too wide, or the calls are too few, to trust the median."""
+        return self.spread > WIDE_SPREAD or len(self.samples) < FEWEST_CALLS
 
     @property
     def items_per_second(self) -> float:

@@ -1,0 +1,172 @@
+"""The table, the scatter pictures and the sentences of ``tools/speed.py table8``."""
+
+from collections.abc import Callable
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lighthead.speed.figures import COLOURS, MARKERS
+from lighthead.speed.networks.catalogue import FAMILIES, stand_ins
+from lighthead.speed.record import Picture, Result, Table
+
+PANELS = (
+    # phase, field, unit
+    ('batched', 'batches_per_s', 'batches/s'),
+    ('single', 'images_per_s', 'images/s, one thread'),
+)
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """The number as text, with three significant digits or more; '-' for none."""
+    if value is None:
+        return '-'
+    return f'{value:.0f}' if abs(value) >= 100 else f'{value:.{digits}f}'
+
+
+def speed(row: dict | None, field: str) -> str:
+    """A speed as text, marked with ~ where its spread is too wide."""
+    if row is None:
+        return '-'
+    return ('~' if row['wide_spread'] else '') + number(row[field])
+
+
+def present(result: Result) -> None:
+    """Fill in tables, pictures and notes from the measurements."""
+    if result.measurements:
+        result.tables.append(_table(result))
+        correlations = _correlations(result)
+        if correlations.rows:
+            result.tables.append(correlations)
+        result.pictures += _pictures(result)
+    if result.settings['shape']:
+        result.notes.append(
+            "The size was set with --shape: the paper's figures are for its own sizes."
+        )
+
+
+def _table(result: Result) -> Table:
+    cells: dict[str, dict[str, dict]] = {}
+    for row in result.measurements:
+        cells.setdefault(row['key'], {})[row['phase']] = row
+    with_memory = any(row.get('peak_memory_mb') for row in result.measurements)
+    columns = ['network', 'kind', 'input', 'M MACs', "paper's", 'M params', 'FLOPs/byte']
+    batched = next((row for row in result.measurements if row['phase'] == 'batched'), None)
+    columns += [f'batches/s of {batched["batch"]}' if batched else 'batches/s', "paper's"]
+    columns += ['of limit', 'images/s 1 thread', "paper's", 'of limit', "paper's top-1 error"]
+    columns += ['MiB'] if with_memory else []
+    lines = []
+    for found in cells.values():
+        any_row = next(iter(found.values()))
+        line = [any_row['name'], any_row['kind'], f'{any_row["height"]}x{any_row["width"]}']
+        line += [number(any_row['macs'] / 1e6), number(any_row['paper_mflops'], 0)]
+        line += [number(any_row['parameters'] / 1e6), number(any_row['intensity'])]
+        for phase, field, _ in PANELS:
+            row = found.get(phase)
+            line.append(speed(row, field))
+            line.append(number(row['paper_speed']) if row else '-')
+            line.append(f'{row["roofline_share"]:.0%}' if row else '-')
+        line.append(number(any_row['paper_error']))
+        if with_memory:
+            line.append(number(found.get('batched', {}).get('peak_memory_mb'), 0))
+        lines.append(line)
+    note = (
+        "Paper's speeds: batches of eight on a GTX 1080Ti; images on one thread of a Snapdragon "
+        "810. Matched: the width that meets the paper's MACs where the nominal one does not or "
+        'the paper gives none. Of limit: the roofline time of all operations over the measured '
+        'time. ~: the spread is too wide.'
+    )
+    return Table(result.title, columns, lines, note, text_columns=3)
+
+
+def _correlations(result: Result) -> Table:
+    lines = []
+    for phase, _, unit in PANELS:
+        found = result.findings.get('rank_correlation', {}).get(phase)
+        if found:
+            names = ('with_paper', 'macs_with_speed', 'paper_macs_with_speed')
+            values = ['-' if found[name] is None else f'{found[name]:.2f}' for name in names]
+            lines.append([unit, str(found['networks']), *values])
+    return Table(
+        'Rank correlations (Spearman)',
+        ('speed', 'networks', "ours with the paper's", 'MACs with our speed', 'MACs, paper'),
+        lines,
+        'One network per row of the table, the matched one where there is one. 1: the same order; '
+        '-1: the fewer MACs, the faster.',
+    )
+
+
+def _pictures(result: Result) -> list[Picture]:
+    keys = {network.key for network in stand_ins()}
+    shown = [row for row in result.measurements if row['key'] in keys] or result.measurements
+    phases = [panel for panel in PANELS if any(row['phase'] == panel[0] for row in shown)]
+
+    def scatter(axis: Callable[[dict], float], label: str, log: bool) -> Callable[[Figure], None]:
+        def draw(figure: Figure) -> None:
+            panels = figure.subplots(1, len(phases), squeeze=False)[0]
+            for axes, (phase, field, unit) in zip(panels, phases, strict=True):
+                rows = [row for row in shown if row['phase'] == phase]
+                _scatter(axes, rows, axis, field)
+                axes.set_xlabel(label)
+                axes.set_ylabel(unit)
+                axes.set_title(phase_title(rows))
+                axes.set_yscale('log')
+                plain_ticks(axes, 'y')
+                if log:
+                    axes.set_xscale('log')
+                    plain_ticks(axes, 'x')
+            handles, names = panels[0].get_legend_handles_labels()
+            figure.legend(handles, names, loc='outside lower center', ncols=6)
+
+        return draw
+
+    complexity = scatter(lambda row: row['macs'] / 1e6, 'million MACs', True)
+    error = scatter(lambda row: row['paper_error'], "top-1 error in % (paper's)", False)
+    return [
+        Picture(
+            'macs_speed',
+            'Complexity against measured speed: networks of equal MACs differ in speed. '
+            'Higher is faster; lines join the widths of a family.',
+            complexity,
+            (11, 5.6),
+        ),
+        Picture(
+            'error_speed',
+            "The paper's published top-1 error against the speed measured here: "
+            'up and to the left is better.',
+            error,
+            (11, 5.6),
+        ),
+    ]
+
+
+def phase_title(rows: list[dict]) -> str:
+    """The condition that the rows were measured in."""
+    row = rows[0]
+    where = 'GPU' if row['device'] == 'cuda' else f'CPU, {row["threads"]} thread(s)'
+    return f'{where}, batch {row["batch"]}'
+
+
+def _scatter(axes: Axes, rows: list[dict], axis: Callable[[dict], float], field: str) -> None:
+    for index, family in enumerate(FAMILIES):
+        points = sorted((axis(row), row[field]) for row in rows if row['family'] == family)
+        if points:
+            own = family == 'ShuffleNet v2'
+            axes.plot(
+                *zip(*points, strict=True),
+                marker=MARKERS[index % len(MARKERS)],
+                markersize=8 if own else 6,
+                linewidth=2 if own else 1,
+                color=COLOURS[index % len(COLOURS)],
+                label=family,
+                zorder=3 if own else 2,
+            )
+
+
+def plain_ticks(axes: Axes, which: str) -> None:
+    """Numbers such as 40 and 0.5 at the ticks of a logarithmic axis, not powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis = axes.xaxis if which == 'x' else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
+    axis.set_minor_formatter(NullFormatter())
