@@ -6,7 +6,9 @@ paper draws neither network in full; what was settled here:
 
 * SE (arXiv 1709.01507, reduction 16) closes the transformed branch, before the
   concatenation, so that the branch which passes through stays untouched. 2x + SE
-  counts 583.4 M then, where the plain 2x counts 583.3 M (the paper: 591 M).
+  counts 583.4 M then, where the plain 2x counts 583.3 M (the paper: 591 M). SE
+  over both branches with reduction 2 would add the paper's 6 M, but it would
+  weigh what passes through anew in each of 16 (or 53) units.
 * In SE-ShuffleNetV2-164 every basic unit adds the branch's input to the
   branch's output, after SE; units that change the width have nothing to add.
 * The appendix's widths are read as a unit's, both branches together: this

@@ -109,6 +109,21 @@ UNMATCHED: tuple[Network, ...] = (
 )
 """Nominal networks that miss the paper's figure, for each matched one of Table 7."""
 
+AUTHORS: tuple[Network, ...] = tuple(
+    Network(
+        'ShuffleNet v2, as released',
+        '',
+        paper,
+        ours,
+        'nominal',
+        dict(type='AuthorsShuffleNetV2', widen_factor=factor),
+    )
+    for factor, paper, ours in zip(
+        WIDEN_FACTORS, (41, 146, 299, 591), (40.48, 145.81, 298.97, 590.78), strict=True
+    )
+)
+"""The authors' own code, whose first unit of stage2 divides its channels unequally."""
+
 RELATIVES: tuple[Network, ...] = (
     Network(
         'ShuffleNet v2 + SE',
@@ -133,7 +148,7 @@ RELATIVES: tuple[Network, ...] = (
 )
 """Tables 6 and 8: with SE, and the large networks."""
 
-NETWORKS = TABLE7 + UNMATCHED + RELATIVES
+NETWORKS = TABLE7 + UNMATCHED + AUTHORS + RELATIVES
 
 
 def cell(family: str, column: str) -> Network:

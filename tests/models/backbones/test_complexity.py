@@ -17,7 +17,8 @@ def test_counts_what_the_zoo_says(network: zoo.Network, count_macs) -> None:
 
 
 @pytest.mark.parametrize(
-    'network', [pytest.param(n, id=f'{n.family} {n.ours}') for n in zoo.TABLE7 + zoo.RELATIVES]
+    'network',
+    [pytest.param(n, id=f'{n.family} {n.ours}') for n in zoo.TABLE7 + zoo.AUTHORS + zoo.RELATIVES],
 )
 def test_meets_the_papers_complexity(network: zoo.Network) -> None:
     assert abs(network.deviation) <= TOLERANCE.get(network.family, 0.02)

@@ -23,6 +23,8 @@ NARROW = {
     'MobileNet v2': dict(type='StagedMobileNetV2', widen_factor=0.15),
     'ShuffleNet v2': dict(type='ShuffleNetV2', widen_factor=0.5),
     'ShuffleNet v2*': dict(type='ShuffleNetV2', widen_factor=0.5, star=True),
+    # the narrowest that differs from ShuffleNetV2
+    'ShuffleNet v2, as released': dict(type='AuthorsShuffleNetV2', widen_factor=1.0),
     'ShuffleNet v2 + SE': dict(type='ShuffleNetV2SE', widen_factor=0.5),
     'ShuffleNet v2-50': dict(type='LargeShuffleNetV2', depth=50),
     'SE-ShuffleNet v2-164': dict(type='LargeShuffleNetV2', depth=164),
