@@ -12,7 +12,12 @@ from mmengine.config import Config
 from lighthead.pretrained import adapt_model_cfg, from_scratch
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-NAMES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.glob('**/lighthead_*.py'))
+OTHERS = ('_base_', 'pretrain')
+NAMES = sorted(
+    str(path.relative_to(CONFIGS))
+    for path in CONFIGS.glob('**/*.py')
+    if path.relative_to(CONFIGS).parts[0] not in OTHERS
+)
 
 
 def build(name: str) -> torch.nn.Module:
