@@ -3,6 +3,7 @@
 import torch
 from mmdet.models import RPNHead
 from mmdet.registry import MODELS
+from mmdet.structures.bbox import scale_boxes
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -37,6 +38,8 @@ class LightHeadRPN(RPNHead):
     ) -> InstanceData:
         """Drop degenerate boxes, suppress the overlapping ones, keep the best."""
         boxes, scores = results.bboxes, results.scores
+        if rescale:
+            boxes = scale_boxes(boxes, [1 / factor for factor in img_meta['scale_factor']])
         sides = boxes[:, 2:] - boxes[:, :2]
         valid = (sides > cfg.get('min_bbox_size', 0)).all(dim=1)
         boxes, scores = boxes[valid], scores[valid]
