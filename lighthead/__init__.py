@@ -13,7 +13,9 @@ from lighthead.compat import mmcv_ops  # noqa: E402
 
 mmcv_ops.install()
 
-from lighthead import data, engine, evaluation, models  # noqa: E402, F401  (they register)
+# They register. The models come first: the layouts of pretrained weights need the backbones.
+from lighthead import models  # noqa: E402, F401, I001
+from lighthead import data, engine, evaluation  # noqa: E402, F401
 
 __version__ = '0.1.0'
 __all__ = ['Detector', '__version__']

@@ -3,8 +3,6 @@
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.registry import MODELS
 
-from lighthead.pretrained import check_preprocessor
-
 
 @MODELS.register_module()
 class LightHeadRCNN(TwoStageDetector):
@@ -21,6 +19,8 @@ class LightHeadRCNN(TwoStageDetector):
             UserError: if colour order, mean or std of ``data_preprocessor``
                 are not those that the loaded weights were trained with.
         """
+        from lighthead.pretrained import check_preprocessor  # which imports the backbones
+
         super().init_weights()
         source = getattr(self.backbone, 'weight_source', None)
         if source is not None:
