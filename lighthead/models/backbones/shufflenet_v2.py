@@ -41,10 +41,8 @@ BLOCKS = (4, 8, 4)
 
 
 def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
-    """Interleave the channel groups of a map (B, C, H, W)."""
-    batch, channels, height, width = x.shape
-    x = x.view(batch, groups, channels // groups, height, width)
-    return x.transpose(1, 2).reshape(batch, channels, height, width)
+    """Interleave the channel groups of a map (B, C, H, W), in the memory format it has."""
+    return torch.channel_shuffle(x, groups)
 
 
 def conv3x3(

@@ -1,7 +1,9 @@
 """Light-Head R-CNN (arXiv 1711.07264), from an image to its boxes."""
 
+import torch
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.registry import MODELS
+from torch import Tensor
 
 
 @MODELS.register_module()
@@ -25,3 +27,10 @@ class LightHeadRCNN(TwoStageDetector):
         source = getattr(self.backbone, 'weight_source', None)
         if source is not None:
             check_preprocessor(source, self.data_preprocessor)
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, 3, H, W) to C4 (B, C, H/16, W/16) and the thin map (B, 490, H/32, W/32).
+
+        In channels-last memory, in which 1x1 and depthwise convolutions are faster.
+        """
+        return super().extract_feat(batch_inputs.contiguous(memory_format=torch.channels_last))
