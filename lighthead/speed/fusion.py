@@ -4,6 +4,8 @@ Which norm follows which convolution is seen by running the network once, so
 that it works whatever the order in which modules are registered.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn as nn
 from torch import Tensor
@@ -12,11 +14,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 @torch.no_grad()
-def fuse_norms(model: nn.Module, images: Tensor) -> int:
+def fuse_norms(model: nn.Module, run: Callable[[], object]) -> int:
     """Fold batch norms into their convolutions, in place; the number of norms folded.
 
     A norm stays where its input is no convolution's output, or where the
-    convolution runs more than once. ``images`` is an input to run with.
+    convolution runs more than once. ``run`` runs the model, in eval mode, once. A
+    convolution whose output is used elsewhere too must not be there.
     """
     producers: dict[int, nn.Conv2d] = {}
     kept_alive: list[Tensor] = []  # so that no id is used twice
@@ -38,7 +41,7 @@ def fuse_norms(model: nn.Module, images: Tensor) -> int:
             handles.append(module.register_forward_hook(after_conv))
         elif isinstance(module, _BatchNorm):
             handles.append(module.register_forward_pre_hook(before_norm))
-    model(images)
+    run()
     for handle in handles:
         handle.remove()
     return _replace(model, {n: c for n, c in pairs.items() if runs[c] == 1})

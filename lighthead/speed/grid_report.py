@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from lighthead.speed.figures import grouped_bars
+from lighthead.speed.formatting import PANELS, number, phase_title, speed
 from lighthead.speed.record import Picture, Result, Table
-from lighthead.speed.table8_report import PANELS, number, phase_title, speed
 
 
 def present(result: Result, column: str) -> None:

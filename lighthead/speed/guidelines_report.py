@@ -3,6 +3,7 @@
 from matplotlib.figure import Figure
 
 from lighthead.speed.figures import grouped_bars
+from lighthead.speed.formatting import number
 from lighthead.speed.guidelines import SCALES
 from lighthead.speed.paper.guidelines import GUIDELINES, Guideline
 from lighthead.speed.record import Picture, Result, Table
@@ -64,7 +65,7 @@ def _paper_ratio(guideline: Guideline, gpu: bool) -> float:
 
 def _table(guideline: Guideline, rows: list[dict], gpu: bool) -> Table:
     unit, ours = ('batches/s', 'batches_per_s') if gpu else ('images/s', 'images_per_s')
-    columns = [guideline.name, 'channels']
+    columns = [guideline.name, 'channels (x1)']
     for name in SCALES:
         columns += [f'{name} {unit}', f"{name} paper's", f'{name} M MACs']
     lines = []
@@ -81,7 +82,7 @@ def _table(guideline: Guideline, rows: list[dict], gpu: bool) -> Table:
         f'{guideline.name}: {guideline.title}',
         columns,
         lines,
-        f"The paper's figures: {machine}. Claim: {guideline.claim}.",
+        f"The paper's figures: {machine}. Claim: {guideline.claim}. ~: the spread is too wide.",
         text_columns=2,
     )
 
@@ -89,8 +90,8 @@ def _table(guideline: Guideline, rows: list[dict], gpu: bool) -> Table:
 def _cell(cell: dict, ours: str) -> list[str]:
     mark = '~' if cell['wide_spread'] else ''
     return [
-        f'{mark}{cell[ours]:.1f}',
-        f'{cell["paper_speed"]:g}',
+        mark + number(cell[ours]),
+        number(cell['paper_speed']),
         f'{cell["macs"] / 1e6:.0f}',
     ]
 
@@ -110,6 +111,13 @@ def _picture(guideline: Guideline, rows: list[dict], gpu: bool) -> Picture:
             return None
         return base['ms_median'] / cell['ms_p90'], base['ms_median'] / cell['ms_p10']
 
+    highest = max(
+        relative(label, scale, field) or 0
+        for label in labels
+        for scale in SCALES
+        for field in (key, 'paper_speed')
+    )
+
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, sharey=True)
         ours = [(label, [relative(label, s, key) for s in SCALES]) for label in labels]
@@ -123,6 +131,7 @@ def _picture(guideline: Guideline, rows: list[dict], gpu: bool) -> Picture:
         for axes in (left, right):
             axes.axhline(1, color='#343a40', linewidth=1, linestyle='--')
             axes.set_xlabel('width')
+            axes.set_ylim(0, 1.3 * highest)
         handles, names = left.get_legend_handles_labels()
         figure.legend(handles, names, loc='outside lower center', ncols=min(5, len(names)))
         figure.suptitle(f'{guideline.name}: {guideline.title}', x=0.01, ha='left', fontsize=13)

@@ -42,7 +42,7 @@ details { margin-top: 2rem; } summary { cursor: pointer; color: var(--accent); }
 dt { font-weight: 600; font-size: .88rem; margin-top: .4rem; } dd { margin: 0; font-size: .88rem; }
 @media (max-width: 40rem) { body { padding: .8rem; } h1 { font-size: 1.3rem; }
   th, td { padding: .34rem .5rem; } table { font-size: .8rem; }
-  tbody th { white-space: normal; min-width: 6.5rem; } }
+  tbody th { white-space: normal; min-width: 8rem; } }
 @media print { .scroll { overflow: visible; } }
 """
 VERDICTS = {'holds here': 'good', 'does not hold here': 'bad'}

@@ -25,19 +25,18 @@ TIMEOUT = 300.0
 STATUS = Path('/proc/self/status')
 
 
-def peak_memory(
-    build: Callable[[], nn.Module], shape: tuple[int, ...], settings: Settings
-) -> float | None:
-    """MiB that building the network and running it once take; None where it failed.
+def peak_memory(prepare: Callable[[], Callable[[], object]], settings: Settings) -> float | None:
+    """MiB that making something and running it once take; None where it failed.
 
-    ``build`` must be picklable: a function of a module, or a partial of one.
+    ``prepare`` returns what is run; it must be picklable: a function of a
+    module, or a partial of one.
     """
     method = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
     context = multiprocessing.get_context(method)
     if method == 'forkserver':
         context.set_forkserver_preload(PRELOADED)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(sender, build, shape, settings), daemon=True)
+    process = context.Process(target=_measure, args=(sender, prepare, settings), daemon=True)
     process.start()
     sender.close()
     try:
@@ -50,11 +49,11 @@ def peak_memory(
 
 
 def _measure(
-    sender: Connection, build: Callable[[], nn.Module], shape: tuple[int, ...], settings: Settings
+    sender: Connection, prepare: Callable[[], Callable[[], object]], settings: Settings
 ) -> None:
     torch.set_num_threads(settings.all_threads)
     if settings.on_gpu:
-        prepare_call(build, shape, settings)()
+        prepare()()
         torch.cuda.synchronize()
         sender.send(torch.cuda.max_memory_allocated(settings.torch_device) / 2**20)
         return
@@ -62,7 +61,7 @@ def _measure(
     prepare_call(partial(nn.Conv2d, 3, 8, 3), (1, 3, 32, 32), settings)()
     reset_peak()
     before = _status_mb('VmRSS') if STATUS.is_file() else _highest_mb()
-    prepare_call(build, shape, settings)()
+    prepare()()
     after = _status_mb('VmHWM') if STATUS.is_file() else _highest_mb()
     sender.send(after - before)
 

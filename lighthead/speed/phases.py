@@ -5,6 +5,7 @@ column counts images per second on one CPU thread.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch.nn as nn
@@ -130,4 +131,5 @@ def add_memory(bench: Bench, phase: Phase, subjects: Sequence[Subject], rows: li
         row = by_id.get(f'{subject.key} {phase.name}')
         if row is not None:
             shape = (phase.batch, subject.channels, *subject.size)
-            row['peak_memory_mb'] = peak_memory(subject.build, shape, phase.settings)
+            prepare = partial(prepare_call, subject.build, shape, phase.settings)
+            row['peak_memory_mb'] = peak_memory(prepare, phase.settings)

@@ -30,7 +30,8 @@ def prepare_model(
     for parameter in model.parameters():
         parameter.requires_grad = False
     if settings.fuse_bn:
-        fuse_norms(model, random_images((1, *shape[1:]), settings))
+        images = random_images((1, *shape[1:]), settings)
+        fuse_norms(model, lambda: model(images))
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
     if settings.on_gpu:

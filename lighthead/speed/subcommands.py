@@ -4,6 +4,9 @@ import argparse
 
 from lighthead.speed import (
     blocks,
+    breakdown,
+    breakdown_report,
+    compare,
     grid_report,
     guidelines,
     guidelines_report,
@@ -60,7 +63,14 @@ def _blocks(bench: Bench, args: argparse.Namespace) -> Result:
     return result
 
 
+def _breakdown(bench: Bench, args: argparse.Namespace) -> Result:
+    result = breakdown.run(bench, args.networks)
+    breakdown_report.present(result)
+    return result
+
+
 MEASURING = {
+    'breakdown': _breakdown,
     'guidelines': _guidelines,
     'table8': _table8,
     'resolutions': _resolutions,
@@ -70,5 +80,7 @@ MEASURING = {
 
 def run_subcommand(args: argparse.Namespace) -> Result:
     """Measure, then put the findings into tables and pictures."""
+    if args.subcommand == 'compare':
+        return compare.run(*args.results)
     bench = Bench(settings_of(args))
     return bench.finish(MEASURING[args.subcommand](bench, args))

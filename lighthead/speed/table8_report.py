@@ -6,28 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lighthead.speed.figures import COLOURS, MARKERS
+from lighthead.speed.formatting import PANELS, number, phase_title, speed
 from lighthead.speed.networks.catalogue import FAMILIES, stand_ins
 from lighthead.speed.record import Picture, Result, Table
-
-PANELS = (
-    # phase, field, unit
-    ('batched', 'batches_per_s', 'batches/s'),
-    ('single', 'images_per_s', 'images/s, one thread'),
-)
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """The number as text, with three significant digits or more; '-' for none."""
-    if value is None:
-        return '-'
-    return f'{value:.0f}' if abs(value) >= 100 else f'{value:.{digits}f}'
-
-
-def speed(row: dict | None, field: str) -> str:
-    """A speed as text, marked with ~ where its spread is too wide."""
-    if row is None:
-        return '-'
-    return ('~' if row['wide_spread'] else '') + number(row[field])
 
 
 def present(result: Result) -> None:
@@ -49,15 +30,15 @@ def _table(result: Result) -> Table:
     for row in result.measurements:
         cells.setdefault(row['key'], {})[row['phase']] = row
     with_memory = any(row.get('peak_memory_mb') for row in result.measurements)
-    columns = ['network', 'kind', 'input', 'M MACs', "paper's", 'M params', 'FLOPs/byte']
+    columns = ['network', 'M MACs', "paper's MACs", 'M params', 'FLOPs/byte']
     batched = next((row for row in result.measurements if row['phase'] == 'batched'), None)
-    columns += [f'batches/s of {batched["batch"]}' if batched else 'batches/s', "paper's"]
-    columns += ['of limit', 'images/s 1 thread', "paper's", 'of limit', "paper's top-1 error"]
+    columns += [f'batches/s of {batched["batch"]}' if batched else 'batches/s', "paper's GPU"]
+    columns += ['of limit', 'images/s 1 thread', "paper's ARM", 'of limit ', 'top-1 error']
     columns += ['MiB'] if with_memory else []
     lines = []
     for found in cells.values():
         any_row = next(iter(found.values()))
-        line = [any_row['name'], any_row['kind'], f'{any_row["height"]}x{any_row["width"]}']
+        line = [network_name(any_row)]
         line += [number(any_row['macs'] / 1e6), number(any_row['paper_mflops'], 0)]
         line += [number(any_row['parameters'] / 1e6), number(any_row['intensity'])]
         for phase, field, _ in PANELS:
@@ -70,12 +51,21 @@ def _table(result: Result) -> Table:
             line.append(number(found.get('batched', {}).get('peak_memory_mb'), 0))
         lines.append(line)
     note = (
-        "Paper's speeds: batches of eight on a GTX 1080Ti; images on one thread of a Snapdragon "
-        "810. Matched: the width that meets the paper's MACs where the nominal one does not or "
-        'the paper gives none. Of limit: the roofline time of all operations over the measured '
+        'Speeds of the paper: batches of eight on a GTX 1080Ti; images on one thread of a '
+        "Snapdragon 810; the errors are the paper's. Matched: the width that meets the paper's "
+        'MACs where the nominal one does not or the paper gives none. Of limit: the roofline '
+        'time of all operations over the measured '
         'time. ~: the spread is too wide.'
     )
-    return Table(result.title, columns, lines, note, text_columns=3)
+    page_only = ('M params', 'FLOPs/byte', 'top-1 error', 'MiB')
+    return Table(result.title, columns, lines, note, page_only=page_only)
+
+
+def network_name(row: dict) -> str:
+    """The network, its input where that is not 224x224, and whether it is a matched one."""
+    size = f'{row["height"]}x{row["width"]}'
+    at = '' if size == '224x224' else f' @{size}'
+    return row['name'] + at + (' (matched)' if row['kind'] == 'matched' else '')
 
 
 def _correlations(result: Result) -> Table:
@@ -137,13 +127,6 @@ def _pictures(result: Result) -> list[Picture]:
             (11, 5.6),
         ),
     ]
-
-
-def phase_title(rows: list[dict]) -> str:
-    """The condition that the rows were measured in."""
-    row = rows[0]
-    where = 'GPU' if row['device'] == 'cuda' else f'CPU, {row["threads"]} thread(s)'
-    return f'{where}, batch {row["batch"]}'
 
 
 def _scatter(axes: Axes, rows: list[dict], axis: Callable[[dict], float], field: str) -> None:
