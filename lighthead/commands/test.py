@@ -4,11 +4,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine.dist import is_main_process
+
 from lighthead.commands.config import load_config, resolve_work_dir
 from lighthead.commands.train import build_runner
 from lighthead.data.check import check_data
 from lighthead.data.layout import apply_data_root, num_classes_fields
 from lighthead.engine.checkpoint import load_checkpoint_file, write_text_file
+from lighthead.engine.distributed import join_processes, leaving_together
 from lighthead.errors import UserError
 
 
@@ -47,15 +50,19 @@ def test(options: TestOptions) -> dict[str, float]:
         cfg.merge_from_dict(options.cfg_options)
     work_dir = Path(resolve_work_dir(cfg, options.config, options.work_dir))
     cfg.launcher = options.launcher
+    join_processes(cfg)
     cfg.load_from = options.checkpoint
     cfg.model.backbone.init_cfg = None
     _set_outputs(cfg, options)
-    print('\n'.join(check_data(cfg, splits=('test',)).summary()), flush=True)
-    runner = build_runner(cfg)
-    runner.trust_checkpoint = options.trust_checkpoint
-    metrics = runner.test()
-    if metrics:
-        write_text_file(json.dumps(metrics, indent=2), work_dir / 'metrics.json')
+    report = check_data(cfg, splits=('test',))
+    if is_main_process():
+        print('\n'.join(report.summary()), flush=True)
+    with leaving_together():
+        runner = build_runner(cfg)
+        runner.trust_checkpoint = options.trust_checkpoint
+        metrics = runner.test()
+        if metrics and is_main_process():
+            write_text_file(json.dumps(metrics, indent=2), work_dir / 'metrics.json')
     return metrics
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -11,6 +12,7 @@ from lighthead.commands.config import load_config, resolve_work_dir
 from lighthead.data.check import check_data
 from lighthead.engine.amp import apply_amp
 from lighthead.engine.checkpoint import find_latest_checkpoint
+from lighthead.engine.distributed import join_processes, leaving_together
 from lighthead.errors import UserError
 from lighthead.pretrained import adapt_model_cfg, from_scratch
 
@@ -39,10 +41,11 @@ def train(options: TrainOptions) -> Path:
     """
     cfg = load_config(options.config, options.data_root, options.cfg_options)
     work_dir = Path(resolve_work_dir(cfg, options.config, options.work_dir))
-    cfg.resume, cfg.load_from = _resume_from(options.resume, work_dir)
-    _protect_earlier_run(work_dir, bool(options.resume))
+    cfg.resume, cfg.load_from = resume_from(options.resume, work_dir)
+    protect_earlier_run(work_dir, bool(options.resume))
     cfg.launcher = options.launcher
-    _set_seed(cfg, options.seed)
+    join_processes(cfg)
+    set_seed(cfg, options.seed)
     if options.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
     if options.amp:
@@ -50,10 +53,11 @@ def train(options: TrainOptions) -> Path:
     if options.from_scratch:
         from_scratch(cfg.model)
     report = check_data(cfg)
-    print('\n'.join(report.summary()), flush=True)
+    if is_main_process():
+        print('\n'.join(report.summary()), flush=True)
     adapt_model_cfg(cfg.model)
-    runner = build_runner(cfg)
-    runner.train()
+    with leaving_together():
+        build_runner(cfg).train()
     return work_dir
 
 
@@ -62,15 +66,15 @@ def build_runner(cfg: Config) -> Runner:
     return RUNNERS.build(cfg)
 
 
-def _set_seed(cfg: Config, seed: int | None) -> None:
+def set_seed(cfg: Config, seed: int | None) -> None:
     """One seed for the weights, the order of the images and their augmentation."""
     if seed is not None:
         cfg.merge_from_dict({'randomness.seed': seed})
     cfg.train_dataloader.dataset.seed = cfg.randomness.seed
 
 
-def _resume_from(resume: str | bool, work_dir: Path) -> tuple[bool, str | None]:
-    """mmengine's ``resume`` and ``load_from`` for the flag's value."""
+def resume_from(resume: str | bool, work_dir: Path) -> tuple[bool, str | None]:
+    """mmengine's ``resume`` and ``load_from`` for the value of ``--resume``."""
     if not resume:
         return False, None
     if isinstance(resume, str):
@@ -86,7 +90,8 @@ def _resume_from(resume: str | bool, work_dir: Path) -> tuple[bool, str | None]:
     return True, str(latest)
 
 
-def _protect_earlier_run(work_dir: Path, resuming: bool) -> None:
+def protect_earlier_run(work_dir: Path, resuming: bool) -> None:
+    """Stop before a new run would overwrite the checkpoints of another."""
     earlier = sorted(work_dir.glob('*.pth'))
     if earlier and not resuming:
         raise UserError(

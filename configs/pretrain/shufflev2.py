@@ -1,0 +1,3 @@
+# ImageNet pretraining of ShuffleNetV2 1x.
+_base_ = 'shufflev2star.py'
+model = dict(backbone=dict(star=False))

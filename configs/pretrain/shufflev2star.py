@@ -1,0 +1,27 @@
+# ImageNet pretraining of ShuffleNetV2* 1x:
+#   python tools/pretrain.py configs/pretrain/shufflev2star.py --data-root data/imagenet
+# The detection configs take what it writes:
+#   --cfg-options model.backbone.init_cfg.checkpoint=work_dirs/shufflev2star/epoch_240.pth
+_base_ = [
+    '../_base_/datasets/imagenet.py',
+    '../_base_/schedules/imagenet_300k.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    type='PretrainingClassifier',
+    backbone=dict(type='ShuffleNetV2', widen_factor=1.0, star=True),
+    # mean, std and colour order: torchvision's, or those of the weights in backbone.init_cfg
+    data_preprocessor=dict(type='ImgDataPreprocessor'),
+    num_classes=1000,  # tools/pretrain.py counts the class folders
+    label_smoothing=0.1,  # authors' code
+)
+default_hooks = dict(
+    logger=dict(interval=100),
+    param_scheduler=dict(type='OptimizerStepSchedulerHook'),
+    checkpoint=dict(iter_interval=2000, save_best='imagenet/top1'),
+    visualization=None,
+)
+custom_hooks = [
+    dict(type='StopOnNonFiniteLoss'),
+    dict(type='PreprocessingMetaHook'),
+]

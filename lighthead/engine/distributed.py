@@ -1,0 +1,150 @@
+"""Several processes on one or more machines: joined over NCCL on GPUs, over gloo on CPUs.
+
+mmengine's launchers call ``torch.cuda.set_device`` whatever the backend, and
+its runner gives DistributedDataParallel a device id that a model on the CPU
+refuses. Here the processes are joined before the runner is built, which then
+leaves them alone. Losses are not reduced over the processes: each divides by
+what is the same everywhere (RPN: 256 anchors per image; R-CNN with OHEM: K per
+image), so that the mean of the gradients is the gradient of the mean. OHEM
+chooses among the RoIs of its own process, as the paper's does on each GPU.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmengine.config import Config
+from mmengine.dist import init_dist
+
+from lighthead.errors import UserError
+
+ENVIRONMENTS = {
+    # launcher -> what it calls RANK, WORLD_SIZE and LOCAL_RANK
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
+STARTERS = {'pytorch': 'torchrun', 'slurm': 'srun', 'mpi': 'mpirun'}
+PORT = '29500'
+"""torch.distributed's default."""
+LOST = ('connection closed', 'connection reset', 'broken pipe', 'gloo', 'nccl', 'timed out')
+"""Words of the errors that a process meets when another one is gone."""
+
+
+def join_processes(cfg: Config) -> None:
+    """Join the processes that ``cfg.launcher`` started, and adapt ``cfg`` in place.
+
+    Does nothing without a launcher. Batch-norm statistics are the first
+    process's while training (torch's default) and the mean of all at the end of
+    an epoch, so that what a checkpoint holds is what every process goes on with.
+
+    Raises:
+        UserError: if no launcher started this process, or there are more
+            processes than GPUs on this machine.
+    """
+    launcher = cfg.get('launcher') or 'none'
+    if launcher == 'none':
+        return
+    if not dist.is_initialized():
+        environment = read_environment(launcher, os.environ)
+        settings = dict(cfg.get('env_cfg', {}).get('dist_cfg') or {})
+        if torch.cuda.is_available():
+            _check_gpus(int(environment['LOCAL_RANK']))
+            _keep_start_method(cfg)
+            init_dist(launcher, **settings)
+        else:
+            os.environ.update(environment)
+            seconds = settings.get('timeout')
+            timeout = {} if seconds is None else dict(timeout=timedelta(seconds=seconds))
+            dist.init_process_group('gloo', **timeout)
+    _set_wrapper(cfg)
+
+
+@contextmanager
+def leaving_together() -> Iterator[None]:
+    """Leave the other processes in order at the end of the block.
+
+    Raises:
+        UserError: if the block failed because another process is gone.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        lost = isinstance(error, dist.DistError) or any(w in str(error).lower() for w in LOST)
+        if not (dist.is_initialized() and lost):
+            raise
+        raise UserError(
+            f'Process {dist.get_rank()} of {dist.get_world_size()} has lost the others '
+            f'({str(error).strip().splitlines()[-1][:160]}): the reason stands in the output of '
+            'the one that ended first; then continue with --resume.'
+        ) from error
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def read_environment(launcher: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT of this process.
+
+    Raises:
+        UserError: if ``launcher`` did not start it, or the first machine is unknown.
+    """
+    names = ENVIRONMENTS[launcher]
+    missing = [name for name in names if name not in variables]
+    if missing:
+        raise UserError(
+            f'--launcher {launcher}: {missing[0]} is not set, so {STARTERS[launcher]} did not '
+            f'start this process: start it with {STARTERS[launcher]}, or leave --launcher out.'
+        )
+    found = dict(zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), (variables[n] for n in names)))
+    found['MASTER_ADDR'] = variables.get('MASTER_ADDR') or _first_machine(launcher, variables)
+    found['MASTER_PORT'] = variables.get('MASTER_PORT') or PORT
+    return found
+
+
+def _first_machine(launcher: str, variables: Mapping[str, str]) -> str:
+    if launcher == 'slurm' and 'SLURM_NODELIST' in variables:
+        command = ['scontrol', 'show', 'hostnames', variables['SLURM_NODELIST']]
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, check=True)
+            return answer.stdout.split()[0]
+        except (OSError, subprocess.CalledProcessError, IndexError):
+            pass
+    raise UserError(
+        f'--launcher {launcher}: set MASTER_ADDR to the name or address of the first machine.'
+    )
+
+
+def _check_gpus(local_rank: int) -> None:
+    count = torch.cuda.device_count()
+    if local_rank >= count:
+        raise UserError(
+            f'This is process {local_rank + 1} on a machine with {count} GPUs: start as many '
+            "processes as GPUs, or set CUDA_VISIBLE_DEVICES='' to train on the CPU."
+        )
+
+
+def _keep_start_method(cfg: Config) -> None:
+    """mmengine's init_dist would choose ``spawn`` for the data loaders' workers."""
+    if mp.get_start_method(allow_none=True) is None:
+        settings = cfg.get('env_cfg', {}).get('mp_cfg') or {}
+        mp.set_start_method(settings.get('mp_start_method', 'fork'))
+
+
+def _set_wrapper(cfg: Config) -> None:
+    if cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=True,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )
+    if not torch.cuda.is_available():
+        cfg.model_wrapper_cfg['device_ids'] = None
+    hooks = list(cfg.get('custom_hooks') or [])
+    if not any(hook['type'] == 'SyncBuffersHook' for hook in hooks):
+        # before EMAHook (49) and the checkpoint
+        cfg.custom_hooks = [*hooks, dict(type='SyncBuffersHook', priority=40)]

@@ -1,0 +1,84 @@
+"""Training that counts optimizer steps, whatever the number of processes and accumulations.
+
+ImageNet pretraining is defined as so many optimizer steps of 1024 images (arXiv
+1807.11164, section 3). Where a process cannot hold its share of them, each
+step takes several iterations; the end of training, the learning rate and the
+averaged weights then go by the step and not by the iteration.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from mmdet.registry import HOOKS, LOOPS
+from mmengine.dist import broadcast
+from mmengine.hooks import EMAHook, ParamSchedulerHook
+from mmengine.runner import Runner
+
+from lighthead.engine.loop import ResumableEpochLoop
+from lighthead.errors import UserError
+
+
+@LOOPS.register_module()
+class OptimizerStepLoop(ResumableEpochLoop):
+    """ResumableEpochLoop that ends after a number of optimizer steps, in the middle of an epoch.
+
+    Args:
+        max_steps: Optimizer steps.
+        accumulative_counts: Iterations per step: ``optim_wrapper.accumulative_counts``.
+        kwargs: As mmengine's EpochBasedTrainLoop (``val_interval``, ...).
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: Any,
+        max_steps: int,
+        accumulative_counts: int = 1,
+        **kwargs,
+    ) -> None:
+        super().__init__(runner, dataloader, max_epochs=1, **kwargs)
+        if not len(self.dataloader):
+            raise UserError(
+                'There are fewer training images than one batch of all processes: '
+                'lower train_dataloader.batch_size.'
+            )
+        self._max_iters = max_steps * accumulative_counts
+        self._max_epochs = math.ceil(self._max_iters / len(self.dataloader))
+
+    def _remaining_batches(self) -> Iterator[Any]:
+        return islice(super()._remaining_batches(), self._max_iters - self._iter)
+
+
+@HOOKS.register_module()
+class OptimizerStepSchedulerHook(ParamSchedulerHook):
+    """Schedulers with ``by_epoch=False`` move on with each optimizer step."""
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Move on, if this iteration ended with a step."""
+        if runner.optim_wrapper.should_update():
+            super().after_train_iter(runner, *args, **kwargs)
+
+
+@HOOKS.register_module()
+class OptimizerStepEMAHook(EMAHook):
+    """mmengine's EMAHook (same arguments) that averages after each optimizer step.
+
+    Batch-norm statistics are averaged too (``update_buffers``); several
+    processes validate with the first one's.
+    """
+
+    def __init__(self, *args, update_buffers: bool = True, **kwargs) -> None:
+        super().__init__(*args, update_buffers=update_buffers, **kwargs)
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Average, if this iteration ended with a step."""
+        if runner.optim_wrapper.should_update():
+            super().after_train_iter(runner, *args, **kwargs)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Swap the averaged weights in."""
+        for buffer in self.ema_model.module.buffers():
+            broadcast(buffer)
+        super().before_val_epoch(runner)
