@@ -34,7 +34,7 @@ def toy(toy_module: ModuleType) -> Iterator[ModuleType]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def toy_script() -> Path:
     """The same as a script for a process of its own."""
     return TOY

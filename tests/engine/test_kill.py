@@ -3,11 +3,16 @@
 The end must be the one of a process that nobody killed, bit for bit.
 """
 
+import json
+import os
+import queue
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,30 +22,70 @@ from lighthead.engine.checkpoint import find_latest_checkpoint, load_checkpoint_
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 240  # seconds until a process must have done something
+PATIENCE = 400  # seconds until a process must have done something
 
 
-def start(script: Path, work_dir: Path, *options: object) -> subprocess.Popen:
-    command = [sys.executable, str(script), str(work_dir), *map(str, options)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+class Trainer:
+    """Starts training processes, one after the other, and kills them."""
+
+    def __init__(self, script: Path, log: Path) -> None:
+        self.log = log
+        self.server = subprocess.Popen(
+            [sys.executable, str(script), '--serve'],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, 'TOY_LOG': str(log)},
+        )
+        self.answers: queue.Queue[int] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self.server.stdout:
+            self.answers.put(int(line))
+
+    def start(self, work_dir: Path, *options: object) -> None:
+        """Start a process that trains in ``work_dir``."""
+        self.server.stdin.write(json.dumps([str(work_dir), *map(str, options)]) + '\n')
+        self.server.stdin.flush()
+        self.pid = self.answers.get(timeout=PATIENCE)
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until the process did something, or ended."""
+        deadline = time.time() + PATIENCE
+        while not condition() and self.answers.empty():
+            assert time.time() < deadline, 'the process did not get there'
+            time.sleep(0.005)
+
+    def kill(self) -> None:
+        """SIGKILL, which no process can catch."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.answers.get(timeout=PATIENCE) == -signal.SIGKILL, self.log.read_text()
+
+    def exit_code(self) -> int:
+        """Wait for the process's own end."""
+        return self.answers.get(timeout=PATIENCE)
+
+    def run(self, work_dir: Path, *options: object) -> None:
+        """A process that nobody kills."""
+        self.start(work_dir, *options)
+        assert self.exit_code() == 0, self.log.read_text()
 
 
-def finish(process: subprocess.Popen) -> None:
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, errors
+@pytest.fixture(scope='module')
+def trainer(toy_script: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    trainer = Trainer(toy_script, tmp_path_factory.mktemp('log') / 'log')
+    yield trainer
+    trainer.server.stdin.close()
+    trainer.server.wait(timeout=PATIENCE)
 
 
-def kill(process: subprocess.Popen) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=PATIENCE)
-
-
-def wait_for(condition, process: subprocess.Popen) -> None:
-    deadline = time.time() + PATIENCE
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.time() < deadline, 'the process did not get there'
-        time.sleep(0.005)
+@pytest.fixture(scope='module')
+def whole(trainer: Trainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training that ran through."""
+    folder = tmp_path_factory.mktemp('whole')
+    trainer.run(folder)
+    return folder
 
 
 def assert_same_end(whole: Path, parts: Path) -> None:
@@ -53,62 +98,50 @@ def assert_same_end(whole: Path, parts: Path) -> None:
     assert not list(parts.glob('.*.tmp'))
 
 
-@pytest.fixture(scope='module')
-def whole(toy_module, tmp_path_factory) -> Path:
-    """The folder of a training that ran through."""
-    folder = tmp_path_factory.mktemp('whole')
-    toy_module.train(work_dir=folder)
-    return folder
-
-
 @pytest.mark.parametrize('workers', [0, 2])
-def test_killed_in_the_middle_of_an_epoch(toy_script, tmp_path, whole, workers: int) -> None:
-    parts = tmp_path / 'parts'
-    process = start(toy_script, parts, '--workers', workers, '--delay', 0.02)
-    wait_for((parts / 'iter_15.pth').exists, process)
-    kill(process)
-    assert find_latest_checkpoint(parts).name == 'iter_15.pth'
-    finish(start(toy_script, parts, '--workers', workers, '--resume'))
-    assert_same_end(whole, parts)
+def test_killed_in_the_middle_of_an_epoch(trainer, whole, tmp_path: Path, workers: int) -> None:
+    trainer.start(tmp_path, '--workers', workers, '--delay', 0.02)
+    trainer.wait_for((tmp_path / 'iter_15.pth').exists)
+    trainer.kill()
+    assert find_latest_checkpoint(tmp_path).name == 'iter_15.pth'
+    trainer.run(tmp_path, '--workers', workers, '--resume')
+    assert_same_end(whole, tmp_path)
 
 
-@pytest.mark.parametrize('target', ['iter_6.pth', 'epoch_1.pth', 'best'])
-def test_killed_in_the_middle_of_a_save(toy_script, tmp_path, whole, target: str) -> None:
-    parts = tmp_path / 'parts'
-    marker = parts / 'saving'
-    process = start(toy_script, parts, '--slow-save', 0.5)
-    wait_for(lambda: marker.exists() and target in marker.read_text(), process)
-    kill(process)
-    assert list(parts.glob('.*.tmp')), 'it was killed between writing and renaming'
-    finish(start(toy_script, parts, '--resume'))
-    assert_same_end(whole, parts)
+@pytest.mark.parametrize('target', ['iter_6.pth', 'epoch_1.pth', 'best', 'last_checkpoint'])
+def test_killed_in_the_middle_of_a_save(trainer, whole, tmp_path: Path, target: str) -> None:
+    marker = tmp_path / 'saving'
+    trainer.start(tmp_path, '--slow-save', 0.5)
+    trainer.wait_for(lambda: marker.exists() and target in marker.read_text())
+    trainer.kill()
+    assert list(tmp_path.glob('.*.tmp')), 'it was killed between writing and renaming'
+    trainer.run(tmp_path, '--resume')
+    assert_same_end(whole, tmp_path)
 
 
-def test_killed_at_random_moments(toy_module, toy_script, tmp_path: Path) -> None:
-    """Four kills, each some random time after the first new checkpoint of the process."""
+def test_killed_at_random_moments(trainer, tmp_path: Path) -> None:
+    """Eight kills, each some random time after the process wrote its first new checkpoint."""
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
-    toy_module.train(work_dir=whole, accumulate=2)
-    chance = random.Random(5)
-    for _ in range(4):
-        before = find_latest_checkpoint(parts)
-        process = start(
-            toy_script, parts, '--accumulate', 2, '--delay', 0.01, '--slow-save', 0.02, '--resume'
-        )
-        wait_for(
-            lambda last=before, p=process: (
-                p.poll() is not None or find_latest_checkpoint(parts) not in (None, last)
-            ),
-            process,
-        )
-        time.sleep(chance.random() * 0.5)
-        kill(process)
-    finish(start(toy_script, parts, '--accumulate', 2, '--resume'))
+    trainer.run(whole, '--accumulate', 2)
+    chance, kills = random.Random(5), 0
+    for _ in range(8):
+        before = set(parts.glob('*.pth'))
+        trainer.start(parts, '--accumulate', 2, '--delay', 0.01, '--slow-save', 0.02, '--resume')
+        trainer.wait_for(lambda old=before: not set(parts.glob('*.pth')) <= old)
+        time.sleep(0.3 * chance.random())
+        if not trainer.answers.empty():
+            assert trainer.exit_code() == 0
+            break
+        trainer.kill()
+        kills += 1
+    assert kills >= 2
+    trainer.run(parts, '--accumulate', 2, '--resume')
     assert_same_end(whole, parts)
 
 
-def test_non_finite_loss_ends_with_exit_code_2(toy_script, tmp_path: Path) -> None:
-    process = start(toy_script, tmp_path, '--nan-at', 8)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
-    assert errors.strip().splitlines()[-1].startswith('error: The loss is not finite')
+def test_non_finite_loss_ends_with_exit_code_2(trainer, tmp_path: Path) -> None:
+    trainer.start(tmp_path, '--nan-at', 8)
+    assert trainer.exit_code() == 2
+    last_line = trainer.log.read_text().strip().splitlines()[-1]
+    assert last_line.startswith('error: The loss is not finite')
     assert find_latest_checkpoint(tmp_path).name == 'iter_6.pth'

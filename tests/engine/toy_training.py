@@ -1,9 +1,11 @@
 """A training of seconds on the CPU, for tests: as a module, or as a process to be killed.
 
-``python toy_training.py WORK_DIR [--resume] [--workers N] [--accumulate N] ...``
+``python toy_training.py WORK_DIR [--resume] [--workers N] [--accumulate N] ...``, or
+``python toy_training.py --serve`` for many such processes.
 """
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -200,7 +202,7 @@ def main(args: argparse.Namespace) -> None:
     )
 
 
-if __name__ == '__main__':
+def parse_args(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument('work_dir')
     parser.add_argument('--resume', action='store_true')
@@ -210,4 +212,32 @@ if __name__ == '__main__':
     parser.add_argument('--delay', type=float, default=0.0)
     parser.add_argument('--slow-save', type=float, default=0.0)
     parser.add_argument('--nan-at', type=int, default=-1)
-    sys.exit(run(main, parser.parse_args()))
+    return parser.parse_args(words)
+
+
+def serve() -> None:
+    """Start one training process per line of input; imports are paid for once.
+
+    Each line is a JSON list of arguments. Answers: the process's id, then its
+    exit code (negative: the signal that killed it). Its output goes to the
+    file named in the environment variable TOY_LOG.
+    """
+    for line in sys.stdin:
+        words = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            log = os.open(os.environ['TOY_LOG'], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            code = run(main, parse_args(words))
+            sys.stderr.flush()
+            os._exit(code)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+if __name__ == '__main__':
+    if sys.argv[1:] == ['--serve']:
+        serve()
+    else:
+        sys.exit(run(main, parse_args()))
