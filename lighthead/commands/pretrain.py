@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 
 from lighthead.commands.config import load_config, resolve_work_dir
-from lighthead.commands.train import build_runner, protect_earlier_run, resume_from, set_seed
+from lighthead.commands.train import build_runner, protect_earlier_run, set_resume, set_seed
 from lighthead.data.image_folder import list_classes
 from lighthead.engine.amp import apply_amp
 from lighthead.engine.checkpoint import write_text_file
@@ -54,7 +54,7 @@ def pretrain(options: PretrainOptions) -> Path:
 
 
 def _train(cfg: Config, options: PretrainOptions, work_dir: Path) -> None:
-    cfg.resume, cfg.load_from = resume_from(options.resume, work_dir)
+    set_resume(cfg, options.resume, work_dir)
     protect_earlier_run(work_dir, bool(options.resume))
     set_seed(cfg, options.seed)
     train_set = cfg.train_dataloader.dataset

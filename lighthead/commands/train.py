@@ -11,8 +11,9 @@ from mmengine.runner import Runner
 from lighthead.commands.config import load_config, resolve_work_dir
 from lighthead.data.check import check_data
 from lighthead.engine.amp import apply_amp
-from lighthead.engine.checkpoint import find_latest_checkpoint
+from lighthead.engine.checkpoint import find_latest_checkpoint, load_checkpoint_file
 from lighthead.engine.distributed import join_processes, leaving_together
+from lighthead.engine.plain_config import config_from_json
 from lighthead.errors import UserError
 from lighthead.pretrained import adapt_model_cfg, from_scratch
 
@@ -41,7 +42,7 @@ def train(options: TrainOptions) -> Path:
     """
     cfg = load_config(options.config, options.data_root, options.cfg_options)
     work_dir = Path(resolve_work_dir(cfg, options.config, options.work_dir))
-    cfg.resume, cfg.load_from = resume_from(options.resume, work_dir)
+    resume = set_resume(cfg, options.resume, work_dir)
     protect_earlier_run(work_dir, bool(options.resume))
     cfg.launcher = options.launcher
     join_processes(cfg)
@@ -55,7 +56,10 @@ def train(options: TrainOptions) -> Path:
     report = check_data(cfg)
     if is_main_process():
         print('\n'.join(report.summary()), flush=True)
-    adapt_model_cfg(cfg.model)
+    if resume:
+        take_preprocessing(cfg, resume)
+    else:
+        adapt_model_cfg(cfg.model)
     with leaving_together():
         build_runner(cfg).train()
     return work_dir
@@ -73,21 +77,29 @@ def set_seed(cfg: Config, seed: int | None) -> None:
     cfg.train_dataloader.dataset.seed = cfg.randomness.seed
 
 
-def resume_from(resume: str | bool, work_dir: Path) -> tuple[bool, str | None]:
-    """mmengine's ``resume`` and ``load_from`` for the value of ``--resume``."""
+def set_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | None:
+    """Make a config continue from a checkpoint, and return that, for the value of ``--resume``."""
     if not resume:
-        return False, None
-    if isinstance(resume, str):
-        if not Path(resume).is_file():
-            raise UserError(f'--resume: there is no checkpoint {resume}.')
-        return True, resume
-    latest = find_latest_checkpoint(work_dir)
+        return None
+    if isinstance(resume, str) and not Path(resume).is_file():
+        raise UserError(f'--resume: there is no checkpoint {resume}.')
+    latest = resume if isinstance(resume, str) else find_latest_checkpoint(work_dir)
     if latest is None:
         raise UserError(
             f'--resume: {work_dir} holds no checkpoint that can be loaded: start without --resume, '
             'or name a checkpoint.'
         )
-    return True, str(latest)
+    cfg.resume, cfg.load_from = True, str(latest)
+    return cfg.load_from
+
+
+def take_preprocessing(cfg: Config, checkpoint: str) -> None:
+    """Fill in from a checkpoint what its run took from pretrained weights, which may be gone."""
+    meta = load_checkpoint_file(checkpoint)['meta']
+    model = config_from_json(meta['config_json']).model
+    cfg.model.data_preprocessor = model.data_preprocessor
+    if 'act_cfg' in model.backbone:
+        cfg.model.backbone.act_cfg = model.backbone.act_cfg
 
 
 def protect_earlier_run(work_dir: Path, resuming: bool) -> None:
