@@ -7,6 +7,7 @@ movement is the way of the images to the network (bytes to normalised floats on 
 device) and copies between memory layouts and types.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable
 
@@ -112,11 +113,12 @@ def normalise(images: Tensor, settings: Settings) -> Tensor:
 
 def profile_call(call: Callable[[], object], calls: int, settings: Settings) -> dict[str, float]:
     """Seconds per call and kind; they add up to the seconds of a call under the profiler."""
+    os.environ.setdefault('KINETO_LOG_LEVEL', '5')  # it reports a missing GPU as an error
     activities = [ProfilerActivity.CPU]
     if settings.on_gpu:
         activities.append(ProfilerActivity.CUDA)
     call()
-    with profile(activities=activities, record_shapes=True) as profiler:
+    with profile(activities=activities, record_shapes=True, acc_events=True) as profiler:
         _synchronise(settings)
         begin = time.perf_counter()
         for _ in range(calls):

@@ -182,7 +182,8 @@ def write_json(result: Result, path: Path) -> None:
 def write_csv(result: Result, path: Path) -> None:
     """Write results.csv: one line per measurement, with the machine's models in each."""
     machine = {'cpu': result.machine['cpu'], 'gpu': result.machine['gpu']}
-    used = {key for row in result.measurements for key in row} - {'round_ms'}
+    nested = {'round_ms', 'parts', 'shares', 'channels'}
+    used = {key for row in result.measurements for key in row} - nested
     columns = [name for name in FIELDS if name in used]
     columns += sorted(used - set(columns))
     with path.open('w', newline='') as file:

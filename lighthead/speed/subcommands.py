@@ -2,11 +2,14 @@
 
 import argparse
 
+from lighthead.errors import UserError
 from lighthead.speed import (
     blocks,
     breakdown,
     breakdown_report,
     compare,
+    detector,
+    detector_report,
     grid_report,
     guidelines,
     guidelines_report,
@@ -15,6 +18,8 @@ from lighthead.speed import (
     table8_report,
 )
 from lighthead.speed.bench import Bench
+from lighthead.speed.detector_runner import PROPOSALS, Candidate
+from lighthead.speed.detectors import MMDET, TORCHVISION
 from lighthead.speed.record import Result
 from lighthead.speed.settings import Settings, check
 
@@ -69,7 +74,33 @@ def _breakdown(bench: Bench, args: argparse.Namespace) -> Result:
     return result
 
 
+def _detector(bench: Bench, args: argparse.Namespace) -> Result:
+    result = detector.run(bench, _detector_options(args))
+    detector_report.present(result)
+    return result
+
+
+def _detector_options(args: argparse.Namespace) -> detector.Options:
+    checkpoints: list[str | None] = list(args.checkpoint or [None] * len(args.configs))
+    if len(checkpoints) != len(args.configs):
+        raise UserError(
+            f'--checkpoint gives {len(checkpoints)} file(s) for {len(args.configs)} config(s): '
+            'give one for each, in the same order.'
+        )
+    for name in args.against:
+        if not name.startswith((TORCHVISION, MMDET)):
+            raise UserError(
+                f'--against {name}: write torchvision:<function> or mmdet:<config>, such as '
+                'torchvision:fasterrcnn_mobilenet_v3_large_fpn.'
+            )
+    candidates = [Candidate(*pair) for pair in zip(args.configs, checkpoints, strict=True)]
+    candidates += [Candidate(name) for name in args.against]
+    proposals = tuple(PROPOSALS) if args.proposals == 'both' else (args.proposals,)
+    return detector.Options(tuple(dict.fromkeys(candidates)), proposals, args.image)
+
+
 MEASURING = {
+    'detector': _detector,
     'breakdown': _breakdown,
     'guidelines': _guidelines,
     'table8': _table8,

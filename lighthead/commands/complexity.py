@@ -1,0 +1,58 @@
+"""What ``tools/complexity.py`` does: how a detector's MACs divide over its rooms."""
+
+import argparse
+import sys
+
+from rich.console import Console
+
+from lighthead.cli import EXIT_CODES
+from lighthead.commands.speed import SentenceParser, height_width
+
+SIZES = ((800, 1200), (800, 1216))
+"""Height and width: the paper's size, unpadded, and padded to a multiple of 32."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of ``tools/complexity.py``."""
+    parser = SentenceParser(
+        description="How a detector's multiply-adds (the paper's FLOPs) divide over its parts.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument('config', help='of a detector; mmdet:<path> for one of mmdet')
+    parser.add_argument(
+        '--shape',
+        type=height_width,
+        nargs='+',
+        default=SIZES,
+        metavar='HxW',
+        help='sizes of the image (800x1200, and 800x1216 as it is padded)',
+    )
+    parser.add_argument('--debug', action='store_true', help='show tracebacks of errors')
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    """Count and print."""
+    from lighthead.speed.console import rich_table
+    from lighthead.speed.detector_complexity import detector_shares
+    from lighthead.speed.detectors import build_mmdet_detector
+    from lighthead.speed.record import Table
+
+    model = build_mmdet_detector(args.config)
+    rois = model.test_cfg.get('rpn', {}).get('max_per_img')
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    for height, width in args.shape:
+        shares = detector_shares(model, height, width)
+        total = sum(share.macs for share in shares)
+        rows = [
+            (s.part, f'{s.macs / 1e6:.0f}', f'{s.macs / total:.1%}', f'{s.parameters / 1e6:.2f}')
+            for s in shares
+        ]
+        parameters = sum(share.parameters for share in shares) / 1e6
+        rows.append(('sum', f'{total / 1e6:.0f}', '100.0%', f'{parameters:.2f}'))
+        title = f'{height}x{width}: {total / 1e9:.3f} G multiply-adds'
+        note = f'The R-CNN head is counted for {rois} RoIs.' if rois else ''
+        columns = ('part', 'M MACs', 'share', 'M parameters')
+        console.print(rich_table(Table(title, columns, rows)))
+        if note:
+            console.print(f'[dim]{note}[/dim]', highlight=False)
