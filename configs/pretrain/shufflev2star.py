@@ -16,10 +16,18 @@ model = dict(
     label_smoothing=0.1,  # authors' code
 )
 default_hooks = dict(
-    logger=dict(interval=100),
+    _delete_=True,  # without the drawing of boxes
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='OptimizerStepSchedulerHook'),
-    checkpoint=dict(iter_interval=2000, save_best='imagenet/top1'),
-    visualization=None,
+    checkpoint=dict(
+        type='SafeCheckpointHook',
+        interval=1,
+        iter_interval=2000,
+        max_keep_ckpts=3,
+        save_best='imagenet/top1',
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
