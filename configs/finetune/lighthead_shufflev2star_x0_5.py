@@ -4,8 +4,8 @@
 # choice of RoIs (OHEM starves on few images), a faster EMA.
 _base_ = '../lighthead_shufflev2star_x0_5.py'
 scale = (512, 384)
-max_epochs = 60
-lr = 4e-4
+max_epochs = 70
+lr = 8e-4
 batch_size = 8
 
 model = dict(

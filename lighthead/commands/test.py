@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 
 from lighthead.commands.config import load_config, resolve_work_dir
-from lighthead.commands.train import build_runner
+from lighthead.commands.train import build_runner, take_preprocessing
 from lighthead.data.check import check_data
 from lighthead.data.layout import apply_data_root, num_classes_fields
 from lighthead.engine.checkpoint import load_checkpoint_file, write_text_file
@@ -53,6 +53,7 @@ def test(options: TestOptions) -> dict[str, float]:
     join_processes(cfg)
     cfg.load_from = options.checkpoint
     cfg.model.backbone.init_cfg = None
+    take_preprocessing(cfg, meta)
     _set_outputs(cfg, options)
     report = check_data(cfg, splits=('test',))
     if is_main_process():

@@ -57,7 +57,7 @@ def train(options: TrainOptions) -> Path:
     if is_main_process():
         print('\n'.join(report.summary()), flush=True)
     if resume:
-        take_preprocessing(cfg, resume)
+        take_preprocessing(cfg, load_checkpoint_file(resume)['meta'])
     else:
         adapt_model_cfg(cfg.model)
     with leaving_together():
@@ -93,9 +93,8 @@ def set_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | None:
     return cfg.load_from
 
 
-def take_preprocessing(cfg: Config, checkpoint: str) -> None:
-    """Fill in from a checkpoint what its run took from pretrained weights, which may be gone."""
-    meta = load_checkpoint_file(checkpoint)['meta']
+def take_preprocessing(cfg: Config, meta: dict) -> None:
+    """Fill in from a checkpoint's ``meta`` what its run took from pretrained weights."""
     model = config_from_json(meta['config_json']).model
     cfg.model.data_preprocessor = model.data_preprocessor
     if 'act_cfg' in model.backbone:

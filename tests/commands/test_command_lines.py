@@ -63,7 +63,7 @@ def test_training_leaves_a_safe_checkpoint_and_the_config(run_dir: Path) -> None
 def test_test_prints_the_table_and_equals_pycocotools(run_dir: Path, tmp_path: Path) -> None:
     done = command(
         'tools/test.py',
-        next(run_dir.glob('*.py')),
+        CONFIG,
         run_dir / 'epoch_1.pth',
         '--work-dir',
         tmp_path,
