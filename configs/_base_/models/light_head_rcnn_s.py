@@ -75,7 +75,7 @@ model = dict(
         rpn=dict(
             assigner=dict(
                 type='MaxIoUAssigner',
-                pos_iou_thr=0.7,
+                pos_iou_thr=0.7,  # section 3.3
                 neg_iou_thr=0.3,
                 min_pos_iou=0.3,
                 match_low_quality=True,
@@ -83,7 +83,7 @@ model = dict(
             ),
             sampler=dict(
                 type='RandomSampler',
-                num=256,
+                num=256,  # anchors per image, 1:1 (section 3.3)
                 pos_fraction=0.5,
                 neg_pos_ub=-1,
                 add_gt_as_proposals=False,
@@ -107,6 +107,9 @@ model = dict(
                 match_low_quality=False,
                 ignore_iof_thr=-1,
             ),
+            # All proposals and the ground truth compete (OHEM, section 4.1). The plain recipe:
+            # sampler.type=RandomSampler sampler.num=256 sampler.pos_fraction=0.25, and
+            # roi_head.ohem_rois_per_image=0.
             sampler=dict(type='AllRoIsSampler'),
             pos_weight=-1,
             debug=False,

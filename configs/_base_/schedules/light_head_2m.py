@@ -6,6 +6,7 @@ train_cfg = dict(type='ResumableEpochLoop', max_epochs=max_epochs, val_interval=
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 param_scheduler = [
+    # warm-up of 500 iterations from a third of the rate (authors' code)
     dict(type='LinearLR', start_factor=1 / 3, by_epoch=False, begin=0, end=500),
     dict(
         type='MultiStepLR', by_epoch=True, begin=0, end=max_epochs, milestones=[13, 17], gamma=0.1
@@ -17,7 +18,7 @@ optim_wrapper = dict(
     # The gradients of the separable convolutions x 3 (authors' code): three times the step, and a
     # third of the decay so that its product with the rate stays as it is.
     paramwise_cfg=dict(custom_keys={'neck': dict(lr_mult=3.0, decay_mult=1 / 3)}),
-    clip_grad=dict(max_norm=35, norm_type=2),
+    clip_grad=dict(max_norm=35, norm_type=2),  # not theirs: it only bounds rare outliers
 )
 # The rate is for 16 images per step and is scaled to what is really used.
 auto_scale_lr = dict(enable=True, base_batch_size=16)

@@ -1,0 +1,42 @@
+# A second, modern recipe for the main detector: AdamW with a cosine and a warm-up, multi-scale
+# training, colour augmentation, averaged weights with a warm-up of their own. Network, losses and
+# OHEM stay the authors'. The figures are our choice from common practice and were not measured.
+_base_ = '../lighthead_shufflev2star.py'
+max_epochs = 24
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='RandomChoiceResize',
+        scales=[(1400, short_side) for short_side in range(600, 1001, 50)],
+        keep_ratio=True,
+    ),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),  # brightness, contrast, saturation, hue
+    dict(type='PackDetInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=1000),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=True,
+        begin=0,
+        end=max_epochs,
+        T_max=max_epochs,
+        eta_min_ratio=0.01,
+        convert_to_iter_based=True,
+    ),
+]
+optim_wrapper = dict(
+    # for 16 images per step; auto_scale_lr scales it
+    optimizer=dict(_delete_=True, type='AdamW', lr=2e-4, weight_decay=0.05),
+    # AdamW's steps do not grow with the gradients, so the separable convolutions need no factor
+    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0),
+    clip_grad=dict(max_norm=10, norm_type=2),
+)
+custom_hooks = [
+    dict(type='StopOnNonFiniteLoss'),
+    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, priority=49),
+]
