@@ -15,6 +15,6 @@ model = dict(
 train_cfg = dict(max_steps=max_steps)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=500),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=500, end=max_steps),
+    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=500, end=max_steps + 1),
 ]
 optim_wrapper = dict(optimizer=dict(lr=0.05))

@@ -10,7 +10,8 @@ train_cfg = dict(type='OptimizerStepLoop', max_steps=max_steps, val_interval=5)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 param_scheduler = [
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=0, end=max_steps)
+    # 0.5 x (1 - step / max_steps): 0 is reached after the last step
+    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=0, end=max_steps + 1)
 ]
 optim_wrapper = dict(
     type='OptimWrapper',

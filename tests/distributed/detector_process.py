@@ -1,0 +1,184 @@
+"""One of the processes that train the real detector on the demo set; also the only one.
+
+``python detector_process.py WORK_DIR WEIGHTS [--launcher pytorch] [--batch-size N] ...``
+
+It runs ``lighthead.commands.train`` on the demo's pictures at 96 x 96, with the
+main config's losses. Two things differ from a training. RPN's 256 anchors are
+chosen without chance, so that one process and two choose the same. And every
+process notes, beside the work dir, its gradients and losses, the images that
+it evaluated, and the checkpoints that it wrote.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from mmdet.models.task_modules.samplers import BaseSampler
+from mmdet.registry import HOOKS, METRICS, OPTIM_WRAPPERS, TASK_UTILS
+from mmengine.dist import all_reduce, get_rank
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from torch import Tensor
+
+import lighthead  # noqa: F401  (registers the detector)
+from lighthead.cli import run
+from lighthead.commands.train import TrainOptions, train
+from lighthead.evaluation import CocoDetMetric
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / 'configs/lighthead_shufflev2star_x0_5.py'
+DEMO = ROOT / 'data/demo'
+SIZE = 96
+NOTES: dict[str, Path] = {}
+GRADIENTS: list[dict[str, Tensor]] = []
+
+
+@TASK_UTILS.register_module()
+class FirstAnchorsSampler(BaseSampler):
+    """The first positives, up to half of ``num``, and the first negatives: always ``num``."""
+
+    def __init__(self, num: int, **kwargs) -> None:
+        super().__init__(num=num, pos_fraction=0.5, add_gt_as_proposals=False)
+
+    def _sample_pos(self, assign_result: object, num_expected: int, **kwargs) -> Tensor:
+        return (assign_result.gt_inds > 0).nonzero().squeeze(1)[:num_expected]
+
+    def _sample_neg(self, assign_result: object, num_expected: int, **kwargs) -> Tensor:
+        return (assign_result.gt_inds == 0).nonzero().squeeze(1)[:num_expected]
+
+
+@OPTIM_WRAPPERS.register_module()
+class NotingOptimWrapper(OptimWrapper):
+    """OptimWrapper that keeps the gradients of each step, as the optimizer gets them."""
+
+    names: dict[int, str] = {}
+
+    def step(self, **kwargs) -> None:
+        parameters = [p for group in self.optimizer.param_groups for p in group['params']]
+        with_gradient = [p for p in parameters if p.grad is not None]
+        GRADIENTS.append({self.names[id(p)]: p.grad.clone() for p in with_gradient})
+        super().step(**kwargs)
+
+
+@HOOKS.register_module()
+class NotingHook(Hook):
+    """Notes mean losses, rates and checkpoints; kills a process where that is asked for."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, die_after: int = 0, die_rank: int = 1) -> None:
+        self.die_after, self.die_rank = die_after, die_rank
+        self.losses: list[dict[str, float]] = []
+        self.rates: list[float] = []
+
+    def before_train(self, runner) -> None:
+        names = {id(p): name for name, p in runner.bare_model.named_parameters()}
+        NotingOptimWrapper.names = names
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        self.rates.append(runner.optim_wrapper.optimizer.param_groups[0]['lr'])
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        values = {k: v.detach().clone() for k, v in outputs.items() if 'loss' in k}
+        for value in values.values():
+            all_reduce(value, 'mean')
+        self.losses.append({name: float(value) for name, value in values.items()})
+        if runner.iter + 1 == self.die_after and get_rank() == self.die_rank:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after_train(self, runner) -> None:
+        name = f'steps_{get_rank()}.pt'
+        notes = dict(gradients=GRADIENTS, losses=self.losses, rates=self.rates)
+        torch.save(notes, NOTES['folder'] / name)
+
+
+@METRICS.register_module()
+class NotingMetric(CocoDetMetric):
+    """CocoDetMetric that notes which images this process evaluated, and what was gathered."""
+
+    def process(self, data_batch, data_samples) -> None:
+        super().process(data_batch, data_samples)
+        note('evaluated', [sample['img_id'] for sample in data_samples])
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        note('gathered', [result['img_id'] for _, result in results])
+        figures = super().compute_metrics(results)
+        note('figures', [figures])
+        return figures
+
+
+def note(kind: str, values: list) -> None:
+    """Append values to this process's file of a kind."""
+    with open(NOTES['folder'] / f'{kind}_{get_rank()}.jsonl', 'a') as file:
+        file.writelines(json.dumps(value) + '\n' for value in values)
+
+
+def note_checkpoints() -> None:
+    """Note every checkpoint that this process puts in its place."""
+    replace = os.replace
+
+    def noting_replace(source, target) -> None:
+        replace(source, target)
+        if str(target).endswith('.pth'):
+            note('written', [Path(target).name])
+
+    os.replace = noting_replace
+
+
+def main(args: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    work_dir = Path(args.work_dir)
+    NOTES['folder'] = work_dir.with_name(f'{work_dir.name}_notes')
+    NOTES['folder'].mkdir(parents=True, exist_ok=True)
+    note_checkpoints()
+    resize = dict(type='Resize', scale=(SIZE, SIZE), keep_ratio=False)
+    loader = dict(num_workers=0, persistent_workers=False)
+    options: dict = {
+        'model.backbone.init_cfg.checkpoint': args.weights,
+        'model.train_cfg.rpn.sampler.type': 'FirstAnchorsSampler',
+        'model.train_cfg.rpn_proposal.max_per_img': args.proposals,
+        'train_dataloader.batch_size': args.batch_size,
+        'train_dataloader.batch_sampler.group_by_aspect_ratio': False,
+        'train_dataloader.dataset.indices': 8,
+        'train_dataloader.dataset.pipeline.2': resize,
+        'val_dataloader.dataset.indices': 5,
+        'val_dataloader.dataset.pipeline.1': resize,
+        'val_evaluator.type': 'NotingMetric',
+        'optim_wrapper.type': 'NotingOptimWrapper',
+        'custom_hooks': [
+            dict(type='EMAHook', priority=49),
+            dict(type='NotingHook', die_after=args.die_after),
+        ],
+        'default_hooks.checkpoint.iter_interval': 1,
+        'default_hooks.logger.interval': 1,
+        'visualizer.vis_backends': [],
+        'train_cfg.max_epochs': 1,
+        **{f'{s}_dataloader.{k}': v for s in ('train', 'val', 'test') for k, v in loader.items()},
+    }
+    train(
+        TrainOptions(
+            config=str(CONFIG),
+            work_dir=args.work_dir,
+            data_root=str(DEMO),
+            launcher=args.launcher,
+            resume=args.resume,
+            cfg_options=options,
+        )
+    )
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser()
+    parser.add_argument('work_dir')
+    parser.add_argument('weights')
+    parser.add_argument('--launcher', default='none')
+    parser.add_argument('--batch-size', type=int, default=2)
+    parser.add_argument('--proposals', type=int, default=100)
+    parser.add_argument('--die-after', type=int, default=0)
+    parser.add_argument('--resume', action='store_true')
+    parser.add_argument('--debug', action='store_true')
+    sys.exit(run(main, parser.parse_args()))

@@ -1,0 +1,82 @@
+"""How processes find each other, and what is said when they cannot."""
+
+import pytest
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+
+from lighthead.engine import distributed
+from lighthead.errors import UserError
+
+ADDRESS = dict(MASTER_ADDR='node0', MASTER_PORT='1234')
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'variables'),
+    [
+        ('pytorch', dict(RANK='5', WORLD_SIZE='8', LOCAL_RANK='1')),
+        ('slurm', dict(SLURM_PROCID='5', SLURM_NTASKS='8', SLURM_LOCALID='1')),
+        (
+            'mpi',
+            dict(
+                OMPI_COMM_WORLD_RANK='5',
+                OMPI_COMM_WORLD_SIZE='8',
+                OMPI_COMM_WORLD_LOCAL_RANK='1',
+            ),
+        ),
+    ],
+)
+def test_every_launchers_variables_are_read(launcher: str, variables: dict) -> None:
+    found = distributed.read_environment(launcher, variables | ADDRESS)
+    assert found == dict(RANK='5', WORLD_SIZE='8', LOCAL_RANK='1', **ADDRESS)
+
+
+def test_slurms_first_machine_is_the_meeting_point(tmp_path, monkeypatch) -> None:
+    fake = tmp_path / 'scontrol'
+    fake.write_text('#!/bin/sh\necho "$3" | tr , "\\n"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=':')
+    variables = dict(
+        SLURM_PROCID='0', SLURM_NTASKS='2', SLURM_LOCALID='0', SLURM_NODELIST='gpu7,gpu8'
+    )
+    found = distributed.read_environment('slurm', variables)
+    assert (found['MASTER_ADDR'], found['MASTER_PORT']) == ('gpu7', '29500')
+
+
+def test_a_process_that_no_launcher_started(monkeypatch) -> None:
+    with pytest.raises(UserError, match='RANK is not set, so torchrun did not start'):
+        distributed.read_environment('pytorch', {})
+    with pytest.raises(UserError, match='set MASTER_ADDR'):
+        distributed.read_environment('slurm', dict.fromkeys(distributed.ENVIRONMENTS['slurm'], '0'))
+
+
+def test_more_processes_than_gpus(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    for name, value in dict(RANK='2', WORLD_SIZE='4', LOCAL_RANK='2', **ADDRESS).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match='process 3 on a machine with 2 GPUs'):
+        distributed.join_processes(Config(dict(launcher='pytorch')))
+
+
+def test_without_a_launcher_nothing_changes() -> None:
+    cfg = Config(dict(launcher='none', custom_hooks=[]))
+    distributed.join_processes(cfg)
+    assert cfg.to_dict() == dict(launcher='none', custom_hooks=[])
+    assert not dist.is_initialized()
+
+
+def test_errors_that_are_not_a_lost_process_pass_unchanged() -> None:
+    with pytest.raises(RuntimeError, match='size mismatch'), distributed.leaving_together():
+        raise RuntimeError('size mismatch')
+
+
+def test_a_lost_process_is_told_in_a_sentence(monkeypatch) -> None:
+    monkeypatch.setattr(dist, 'is_initialized', lambda: True)
+    monkeypatch.setattr(dist, 'get_rank', lambda: 0)
+    monkeypatch.setattr(dist, 'get_world_size', lambda: 2)
+    with (
+        pytest.raises(UserError, match=r'Process 0 of 2 has lost the others .*--resume'),
+        distributed.leaving_together(),
+    ):
+        raise RuntimeError('[gloo/transport/tcp/pair.cc:547] Connection closed by peer')

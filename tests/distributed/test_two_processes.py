@@ -1,0 +1,146 @@
+"""Two real processes on the CPU (gloo) against one: gradients, losses, evaluation, files, death.
+
+The two have one image each per step, the one has both. Equal are they because
+each loss divides by what does not depend on the process: 256 anchors and K
+RoIs per image. With more RoIs than K, OHEM chooses among those of its process
+(as in the paper), so the test stays below K.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lighthead.engine.checkpoint import find_latest_checkpoint, load_checkpoint_file
+from lighthead.models.backbones import ShuffleNetV2
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = Path(__file__).with_name('detector_process.py')
+PATIENCE = 600
+TWO = ('--launcher', 'pytorch', '--batch-size', '1')
+
+
+def start(work_dir: Path, weights: Path, *options: str) -> subprocess.Popen:
+    """One process, or with ``--launcher pytorch`` two under torchrun."""
+    command = [sys.executable]
+    if 'pytorch' in options:
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
+        command += [
+            '-m', 'torch.distributed.run', '--nproc_per_node=2',
+            '--master_addr=127.0.0.1', f'--master_port={port}',
+        ]  # fmt: skip
+    return subprocess.Popen(
+        [*command, str(SCRIPT), str(work_dir), str(weights), *options],
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen) -> None:
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors[-4000:]
+
+
+def notes(work_dir: Path, name: str) -> list:
+    path = work_dir.with_name(f'{work_dir.name}_notes') / f'{name}.jsonl'
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def steps(work_dir: Path, rank: int = 0) -> dict:
+    folder = work_dir.with_name(f'{work_dir.name}_notes')
+    return torch.load(folder / f'steps_{rank}.pt', weights_only=True)
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backbone with plausible statistics, so that its norms can be frozen as in the recipe."""
+    torch.manual_seed(0)
+    backbone = ShuffleNetV2(0.5, out_indices=(0, 1, 2, 3)).train()
+    with torch.no_grad():
+        for _ in range(3):
+            backbone(torch.randn(4, 3, 96, 96))
+    path = tmp_path_factory.mktemp('weights') / 'backbone.pth'
+    torch.save(backbone.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def one(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work dir of one process with two images per step."""
+    work_dir = tmp_path_factory.mktemp('one') / 'run'
+    finish(start(work_dir, weights))
+    return work_dir
+
+
+@pytest.fixture(scope='module')
+def two(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work dir of two processes with one image per step each."""
+    work_dir = tmp_path_factory.mktemp('two') / 'run'
+    finish(start(work_dir, weights, *TWO))
+    return work_dir
+
+
+def test_losses_gradients_and_rates_equal_one_processs(one: Path, two: Path) -> None:
+    single, pair = steps(one), steps(two)
+    assert len(single['losses']) == len(pair['losses']) == 4
+    expected = [0.01 * 2 / 16 * (1 / 3 + 2 / 3 * step / 499) for step in range(4)]
+    assert single['rates'] == pytest.approx(expected, rel=1e-3), 'base 16, two images per step'
+    assert pair['rates'] == single['rates']
+    for mine, theirs in zip(pair['losses'], single['losses']):
+        assert mine == pytest.approx(theirs, rel=1e-4)
+    for mine, theirs in zip(pair['gradients'], single['gradients']):
+        assert mine.keys() == theirs.keys()
+        largest = max(float(value.abs().max()) for value in theirs.values())
+        for name, value in theirs.items():
+            error = float((mine[name] - value).abs().max())
+            assert error <= 1e-3 * float(value.abs().max()) + 1e-6 * largest, name
+
+
+def test_both_processes_take_the_same_steps(two: Path) -> None:
+    first, second = steps(two, 0), steps(two, 1)
+    for mine, theirs in zip(first['gradients'], second['gradients']):
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_every_image_is_evaluated_and_gathered_once(one: Path, two: Path) -> None:
+    """Five images for two processes: one of them is given a sixth, which does not count."""
+    evaluated = [notes(two, f'evaluated_{rank}') for rank in range(2)]
+    assert [len(ids) for ids in evaluated] == [3, 3]
+    gathered = notes(two, 'gathered_0')
+    assert sorted(gathered) == sorted(notes(one, 'gathered_0'))
+    assert len(set(gathered)) == len(gathered) == 5
+    assert not notes(two, 'gathered_1'), 'the first process alone computes the figures'
+    pair, single = notes(two, 'figures_0')[0], notes(one, 'figures_0')[0]
+    assert pair == pytest.approx(single, abs=1e-3)
+
+
+def test_checkpoints_are_written_once(two: Path) -> None:
+    written = notes(two, 'written_0')
+    assert {'iter_1.pth', 'epoch_1.pth'} <= set(written)
+    assert not notes(two, 'written_1')
+    assert not list(two.glob('.*.tmp'))
+
+
+def test_a_death_ends_the_run_and_resume_continues(
+    weights: Path, two: Path, tmp_path: Path
+) -> None:
+    work_dir = tmp_path / 'run'
+    process = start(work_dir, weights, *TWO, '--die-after', '3')
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert 'Signal 9 (SIGKILL)' in errors, errors[-4000:]
+    assert find_latest_checkpoint(work_dir).name in ('iter_2.pth', 'iter_3.pth')
+    finish(start(work_dir, weights, *TWO, '--resume'))
+    a, b = (load_checkpoint_file(folder / 'epoch_1.pth') for folder in (two, work_dir))
+    for key in ('state_dict', 'ema_state_dict'):
+        assert all(torch.equal(a[key][name], b[key][name]) for name in a[key]), key
