@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+import warnings
 from pathlib import Path
 
 from rich.console import Console
@@ -135,7 +136,10 @@ def main(args: argparse.Namespace) -> int | None:
 
     if args.out:
         prepare_folder(args.out)
-    result = run_subcommand(args)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)  # of libraries, nothing to do here
+        warnings.filterwarnings('ignore', message='torch.meshgrid')
+        result = run_subcommand(args)
     console = Console(width=None if sys.stdout.isatty() else 160)
     print_result(result, console)
     if args.out:

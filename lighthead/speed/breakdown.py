@@ -41,7 +41,7 @@ DATA = 'data'
 """Name of the profiler's range around the images' way to the device."""
 
 ELEMENTWISE = (
-    *('relu', 'clamp', 'hardtanh', 'add', 'mul', 'div', 'sub', 'sigmoid', 'threshold'),
+    *('relu', 'clamp', 'clamp_min', 'hardtanh', 'add', 'mul', 'div', 'sub', 'sigmoid', 'threshold'),
     *('hardsigmoid', 'hardswish', 'silu'),
 )
 JOINS = ('cat', 'chunk', 'split', 'narrow', 'slice', 'transpose', 'view', 'reshape', 'as_strided')

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -113,13 +115,8 @@ def test_image_keeps_its_aspect(tmp_path):
     assert rgb[2].float().mean() == 200
 
 
-def build_wide():
-    return torch.nn.Conv2d(3, 64, 3)
-
-
 def test_peak_memory_is_read_in_a_process_of_its_own():
-    from functools import partial
-
     settings = Settings(threads=1)
-    prepare = partial(prepare_call, build_wide, (1, 3, 1024, 1024), settings)
+    build = partial(torch.nn.Conv2d, 3, 64, 3)
+    prepare = partial(prepare_call, build, (1, 3, 1024, 1024), settings)
     assert peak_memory(prepare, settings) > 250  # the output alone has 64 * 1022 * 1022 * 4 bytes

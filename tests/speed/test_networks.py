@@ -62,5 +62,5 @@ def test_factorized_reduction_sees_both_pixel_grids(size, half):
 
 
 def test_unknown_network_is_a_sentence():
-    with pytest.raises(UserError, match="no network 'resnet'.*shufflenet_v2_1x"):
+    with pytest.raises(UserError, match=r"no network 'resnet'.*shufflenet_v2_1x"):
         find_network('resnet')
