@@ -63,6 +63,7 @@ def join_processes(cfg: Config) -> None:
             timeout = {} if seconds is None else dict(timeout=timedelta(seconds=seconds))
             dist.init_process_group('gloo', **timeout)
     _set_wrapper(cfg)
+    _gather_directly(cfg)
 
 
 @contextmanager
@@ -148,3 +149,10 @@ def _set_wrapper(cfg: Config) -> None:
     if not any(hook['type'] == 'SyncBuffersHook' for hook in hooks):
         # before EMAHook (49) and the checkpoint
         cfg.custom_hooks = [*hooks, dict(type='SyncBuffersHook', priority=40)]
+
+
+def _gather_directly(cfg: Config) -> None:
+    """Metrics are gathered by the processes' own means, not in a folder that all machines see."""
+    for name in ('val_evaluator', 'test_evaluator'):
+        if isinstance(cfg.get(name), dict):
+            cfg[name].setdefault('collect_device', 'gpu')

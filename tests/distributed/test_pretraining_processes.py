@@ -41,11 +41,11 @@ SETTINGS = [
 def pretrain(starter: list[str], data: Path, work_dir: Path, *options: str) -> None:
     done = subprocess.run(
         [
-            sys.executable, *starter, 'tools/pretrain.py',
-            'configs/pretrain/shufflev2star_x0_5.py', '--data-root', str(data),
+            sys.executable, *starter, str(ROOT / 'tools/pretrain.py'),
+            str(ROOT / 'configs/pretrain/shufflev2star_x0_5.py'), '--data-root', str(data),
             '--work-dir', str(work_dir), *options, '--cfg-options', *SETTINGS,
         ],
-        cwd=ROOT,
+        cwd=work_dir.parent,
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
         capture_output=True,
         text=True,

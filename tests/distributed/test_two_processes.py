@@ -39,6 +39,7 @@ def start(work_dir: Path, weights: Path, *options: str) -> subprocess.Popen:
         ]  # fmt: skip
     return subprocess.Popen(
         [*command, str(SCRIPT), str(work_dir), str(weights), *options],
+        cwd=work_dir.parent,
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
