@@ -2,13 +2,17 @@
 # minutes on two cores. It changes what little data and time ask for; the network is the main one's.
 _base_ = 'finetune/lighthead_shufflev2star_x0_5.py'
 data_root = 'data/demo/'
-scale = (320, 320)
-max_epochs = 60
+scale = (288, 288)
+max_epochs = 90
 classes = 8
 
 model = dict(
     backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
+    neck=dict(kernel_size=7),  # the map is 9 x 9, not the 25 x 38 that 15 is meant for
     roi_head=dict(bbox_head=dict(num_classes=classes)),
+    train_cfg=dict(
+        rcnn=dict(sampler=dict(num=128)), rpn_proposal=dict(nms_pre=1000, max_per_img=500)
+    ),
 )
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -46,7 +50,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/instances_val.json')
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_epochs=max_epochs, val_interval=10)
+train_cfg = dict(max_epochs=max_epochs, val_interval=30)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(
@@ -59,3 +63,8 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
+custom_hooks = [
+    dict(type='StopOnNonFiniteLoss'),
+    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.01, gamma=50, priority=49),
+]
+default_hooks = dict(checkpoint=dict(interval=10))

@@ -20,7 +20,7 @@ SEED = 2018
 COUNTS = {'train': 100, 'val': 32}
 IMAGE_SIZES = ((256, 256), (272, 208), (288, 216), (208, 272), (240, 256))
 """(width, height) in pixels."""
-SIDES = (34, 120)
+SIDES = (48, 130)
 """Shortest and longest side of an object before it is turned, in pixels."""
 LEAST_VISIBLE = 0.55
 """Fraction of an object inside the image and not hidden by another, at least."""
@@ -49,7 +49,7 @@ def background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
         blotches = cv2.resize(blotches, (width, height), interpolation=cv2.INTER_CUBIC)
         scene += blotches.astype(np.float32)
     scene = np.clip(scene, 0, 255).astype(np.uint8)
-    for _ in range(rng.integers(8, 18)):
+    for _ in range(rng.integers(6, 13)):
         layer = scene.copy()
         _distract(layer, rng)
         strength = rng.uniform(0.35, 0.9)
@@ -193,7 +193,7 @@ def scene_of(split: str, number: int) -> Scene:
     rng = np.random.default_rng([SEED, list(COUNTS).index(split), number])
     if split == 'train' and number % 50 == 49:
         return draw_scene((), rng)
-    count = int(rng.integers(3, 7))
+    count = int(rng.integers(3, 6))
     first = [KINDS[number % len(KINDS)]]
     others = [KINDS[i] for i in rng.integers(len(KINDS), size=count - 1)]
     return draw_scene(first + others, rng)
