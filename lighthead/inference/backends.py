@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lighthead.errors import UserError
 
-BACKENDS = ('torch',)
+BACKENDS = ('torch', 'onnxruntime', 'openvino')
 PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 

@@ -24,6 +24,7 @@ from lighthead.inference.backends import (
     check_precision,
     choose_device,
 )
+from lighthead.inference.exported import is_exported, open_exported
 from lighthead.inference.images import ImageLike, read_image
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.results import Detections
@@ -40,14 +41,17 @@ class Detector:
     >>> detections.boxes, detections.scores, detections.names
 
     Args:
-        path: A checkpoint of lighthead; its config and class names travel in it.
+        path: A checkpoint of lighthead, or a file that tools/export.py wrote (.onnx,
+            .xml, .pt2); class names and preprocessing travel in it.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...; None takes a GPU where there is one.
-        backend: ``'torch'`` (also None).
-        precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``, as the device allows.
+        backend: ``'torch'``, ``'onnxruntime'`` or ``'openvino'``; None chooses by the file.
+        precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``, as device and backend allow;
+            None is float32, or what an exported file was quantised to.
         score_thr: Detections with a lower score are left out.
         batch_size: How many images of a list go through the network at once.
             Only images of the same padded size share a batch, so that no result
             depends on the others in the list.
+        threads: CPU threads; None leaves them as they are (torch) or takes all cores.
         trust: Whether to load a checkpoint that is a pickle with code inside.
 
     Raises:
@@ -59,27 +63,52 @@ class Detector:
         path: str | os.PathLike,
         device: str | torch.device | None = None,
         backend: str | None = None,
-        precision: str = 'fp32',
+        precision: str | None = None,
         score_thr: float = 0.3,
         batch_size: int = 1,
         *,
+        threads: int | None = None,
         trust: bool = False,
     ) -> None:
-        check_backend(backend)
-        self.device = choose_device(device)
-        check_precision(self.device, precision)
         if not 0 <= score_thr <= 1:
             raise UserError(f'score_thr={score_thr} is not in 0..1.')
         if batch_size < 1:
             raise UserError(f'batch_size={batch_size} is less than 1.')
         self.score_thr = score_thr
         self.batch_size = batch_size
+        if threads is not None and threads < 1:
+            raise UserError(f'threads={threads} is less than 1.')
+        if is_exported(path):
+            self.backend, meta = open_exported(path, backend, device or 'cpu', precision, threads)
+            self.classes, self.category_ids = meta.classes, meta.category_ids
+            self.preprocess = meta.preprocess
+        else:
+            self._from_checkpoint(path, device, backend, precision or 'fp32', trust)
+            if threads is not None:
+                torch.set_num_threads(threads)
+        self.device = self.backend.device
+
+    def _from_checkpoint(
+        self,
+        path: str | os.PathLike,
+        device: str | torch.device | None,
+        backend: str | None,
+        precision: str,
+        trust: bool,
+    ) -> None:
+        if check_backend(backend) != 'torch':
+            raise UserError(
+                f'The backend {backend!r} runs exported files, and {path} is a checkpoint: export '
+                'it with tools/export.py first.'
+            )
+        chosen = choose_device(device)
+        check_precision(chosen, precision)
         checkpoint = load_checkpoint_file(path, trust=trust)
         cfg, model_cfg, self.classes, self.category_ids = read_meta(checkpoint, path)
         self.preprocess = Preprocess.from_config(cfg)
-        model = build_model(model_cfg, score_thr)
+        model = build_model(model_cfg, self.score_thr)
         load_weights(model, checkpoint['state_dict'], path)
-        self.backend: Backend = TorchBackend(model, self.device, precision)
+        self.backend: Backend = TorchBackend(model, chosen, precision)
 
     @overload
     def __call__(self, images: ImageLike) -> Detections: ...

@@ -1,0 +1,80 @@
+"""AP and seconds per image of a detector, on a data set in COCO layout."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lighthead.data.clean import load_coco_json
+from lighthead.data.layout import Split, find_coco_layout
+from lighthead.errors import UserError
+from lighthead.evaluation import CocoDetMetric
+from lighthead.inference.detector import Detector
+from lighthead.inference.images import read_image
+
+WARM_UP = 2
+"""Images that do not count, for the time."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """AP (0..1), AP at IoU 0.5, and the median seconds per image from decoded image to boxes."""
+
+    ap: float
+    ap_50: float
+    seconds: float
+
+
+def validation_split(root: str | Path) -> Split:
+    """The split of ``--data-root`` on which AP is computed.
+
+    Raises:
+        UserError: there is none.
+    """
+    layout = find_coco_layout(root)
+    split = layout.val or layout.train
+    if split is None:
+        raise UserError(f'--data-root {root} has no annotated images.')
+    return split
+
+
+def measure(
+    detectors: dict[str, Detector], split: Split, limit: int | None = None
+) -> dict[str, Measured]:
+    """Run several detectors over the same images, in turn, image by image.
+
+    Args:
+        detectors: By name; their ``score_thr`` should be 0.
+        limit: Only so many images; None takes all.
+    """
+    images = load_coco_json(split.ann_file)['images'][:limit]
+    found: dict[str, list[dict]] = {name: [] for name in detectors}
+    times: dict[str, list[float]] = {name: [] for name in detectors}
+    for number, info in enumerate(images):
+        image = read_image(split.img_dir / info['file_name'])
+        order = list(detectors)[:: -1 if number % 2 else 1]
+        for name in order:
+            start = time.perf_counter()
+            result = detectors[name](image)
+            if number >= min(WARM_UP, len(images) - 1):
+                times[name].append(time.perf_counter() - start)
+            found[name].append(
+                dict(
+                    img_id=info['id'],
+                    bboxes=result.boxes,
+                    scores=result.scores,
+                    labels=result.labels,
+                )
+            )
+    return {
+        name: Measured(*_ap(found[name], detector, split), float(np.median(times[name])))
+        for name, detector in detectors.items()
+    }
+
+
+def _ap(results: list[dict], detector: Detector, split: Split) -> tuple[float, float]:
+    metric = CocoDetMetric(ann_file=str(split.ann_file))
+    metric.dataset_meta = dict(classes=tuple(detector.classes))
+    figures = metric.compute_metrics([(dict(img_id=r['img_id']), r) for r in results])
+    return figures['bbox_mAP'], figures['bbox_mAP_50']
