@@ -11,7 +11,7 @@ model = dict(
     neck=dict(kernel_size=7),  # the map is 9 x 9, not the 25 x 38 that 15 is meant for
     roi_head=dict(bbox_head=dict(num_classes=classes)),
     train_cfg=dict(
-        rcnn=dict(sampler=dict(num=128)), rpn_proposal=dict(nms_pre=1000, max_per_img=500)
+        rcnn=dict(sampler=dict(num=128, pos_fraction=0.5)), rpn_proposal=dict(nms_pre=1000, max_per_img=500)
     ),
 )
 train_pipeline = [

@@ -104,7 +104,7 @@ def sunflower(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def fish(canvas: Canvas, rng: np.random.Generator) -> None:
-    hue = rng.choice([0.05, 0.52, 0.6, 0.8]) + rng.uniform(-0.02, 0.02)
+    hue = rng.choice([0.52, 0.58]) + rng.uniform(-0.02, 0.02)
     body, dark, light = bgr(hue, 0.8, 0.9), bgr(hue, 0.9, 0.55), bgr(hue, 0.3, 1)
     canvas.polygon([(70, CENTRE), (8, 62), (26, CENTRE), (8, 194)], dark)
     canvas.polygon([(90, 80), (150, 34), (190, 86)], dark)
@@ -135,7 +135,7 @@ def traffic_light(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def star(canvas: Canvas, rng: np.random.Generator) -> None:
-    hue = rng.choice([0.13, 0.92, 0.72]) + rng.uniform(-0.015, 0.015)
+    hue = rng.choice([0.92, 0.84]) + rng.uniform(-0.015, 0.015)
     corners = [
         around(-math.pi / 2 + number * math.pi / 5, 52 if number % 2 else 122, (CENTRE, 138))
         for number in range(10)
@@ -150,7 +150,7 @@ def star(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def mug(canvas: Canvas, rng: np.random.Generator) -> None:
-    hue = rng.choice([0.0, 0.33, 0.58, 0.08])
+    hue = rng.choice([0.33, 0.4])
     body, dark = bgr(hue, rng.uniform(0.45, 0.7), 0.85), bgr(hue, 0.75, 0.45)
     canvas.ellipse((182, 132), (56, 54), dark, thickness=26)
     canvas.ellipse((182, 132), (56, 54), body, thickness=18)
@@ -165,7 +165,7 @@ def mug(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def chessboard(canvas: Canvas, rng: np.random.Generator) -> None:
     frame = bgr(rng.uniform(0.05, 0.09), 0.7, 0.42)
-    dark = bgr(rng.choice([0.07, 0.3, 0.6]), 0.4, rng.uniform(0.15, 0.3))
+    dark = bgr(rng.choice([0.07, 0.1]), 0.4, rng.uniform(0.15, 0.3))
     canvas.polygon([(14, 14), (242, 14), (242, 242), (14, 242)], frame)
     cells, start = 6, 29
     side = (SIZE - 2 * start) / cells
