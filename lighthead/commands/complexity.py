@@ -53,6 +53,6 @@ def main(args: argparse.Namespace) -> None:
         title = f'{height}x{width}: {total / 1e9:.3f} G multiply-adds'
         note = f'The R-CNN head is counted for {rois} RoIs.' if rois else ''
         columns = ('part', 'M MACs', 'share', 'M parameters')
-        console.print(rich_table(Table(title, columns, rows)))
+        console.print(rich_table(Table(title, columns, rows), console))
         if note:
             console.print(f'[dim]{note}[/dim]', highlight=False)

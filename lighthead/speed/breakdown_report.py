@@ -6,6 +6,8 @@ from lighthead.speed.breakdown import KINDS
 from lighthead.speed.figures import COLOURS
 from lighthead.speed.record import Picture, Result, Table
 
+KIND_COLOURS = (*COLOURS[:5], COLOURS[6])
+
 
 def present(result: Result) -> None:
     """Fill in table, picture and notes from the measurements."""
@@ -47,7 +49,7 @@ def _picture(result: Result) -> Picture:
         left = [0.0] * len(rows)
         for index, kind in enumerate(KINDS):
             values = [100 * row['shares'][kind] for row in rows]
-            colour = '#adb5bd' if kind == 'others' else COLOURS[index]
+            colour = '#adb5bd' if kind == 'others' else KIND_COLOURS[index]
             axes.barh(names, values, left=left, color=colour, label=kind, height=0.62)
             for place, value in enumerate(values):
                 if value >= 5:

@@ -35,7 +35,7 @@ def print_result(result: Result, console: Console) -> None:
         console.print('machine limit: ' + roofline_line(roofline), highlight=False)
     for table in result.tables:
         console.print()
-        console.print(rich_table(table))
+        console.print(rich_table(table, console))
         if table.note:
             console.print(f'[dim]{table.note}[/dim]', highlight=False)
     if result.notes:
@@ -44,15 +44,33 @@ def print_result(result: Result, console: Console) -> None:
         console.print(f'- {note}', highlight=False)
 
 
-def rich_table(table: Table) -> RichTable:
-    """The table for the terminal."""
-    shown = RichTable(title=table.title, title_justify='left', title_style='bold')
+def rich_table(table: Table, console: Console) -> RichTable:
+    """The table for the terminal; turned on its side where it is too wide and has few rows."""
     kept = [i for i, column in enumerate(table.columns) if column not in table.page_only]
-    for index in kept:
-        text = index < table.text_columns
+    columns = [table.columns[index] for index in kept]
+    rows = [[row[index] for index in kept] for row in table.rows]
+    text_columns = table.text_columns
+    if sum(_widths(columns, rows)) + 3 * len(columns) > console.width and len(rows) < len(columns):
+        columns, *rows = (list(line) for line in zip(columns, *rows, strict=True))
+        text_columns = 1
+    shown = RichTable(title=table.title, title_justify='left', title_style='bold')
+    for index, (column, width) in enumerate(zip(columns, _widths(columns, rows), strict=True)):
         shown.add_column(
-            table.columns[index], justify='left' if text else 'right', no_wrap=index == 0
+            column,
+            justify='left' if index < text_columns else 'right',
+            min_width=None if index == 0 or width > LONG_WORD else width,
+            overflow='fold',
         )
-    for row in table.rows:
-        shown.add_row(*(row[index] for index in kept))
+    for row in rows:
+        shown.add_row(*row)
     return shown
+
+
+LONG_WORD = 16
+"""Longer words, such as names of configs, may be broken."""
+
+
+def _widths(columns: list[str], rows: list[list[str]]) -> list[int]:
+    """Of each column: its longest word, or for the first its longest cell."""
+    words = [max(map(len, ' '.join(cells).split())) for cells in zip(columns, *rows, strict=True)]
+    return [max(len(row[0]) for row in rows) if rows else words[0], *words[1:]]

@@ -122,7 +122,7 @@ def measurement(case: Case, timing: Timing, image: str | None) -> dict:
     fields |= timing_fields(timing, settings, settings.all_threads, case.runner.size, covers)
     fields |= parts_of(case)
     cell = table7_cell(case.runner.model)
-    if cell:
+    if cell and case.batch == BATCH:  # the paper has no other batch
         network, place = cell
         fields |= {
             'table7': f'{network}, {COMPLEXITIES[place]}',

@@ -27,18 +27,20 @@ def present(result: Result) -> None:
 
 
 def _speeds(result: Result) -> Table:
+    with_memory = any(row.get('peak_memory_mb') for row in result.measurements)
     lines = []
     for row in result.measurements:
-        interval = f'{number(row["ms_p10"])} to {number(row["ms_p90"])}'
+        interval = f'{number(row["ms_p10"])} - {number(row["ms_p90"])}'
         after = row['proposals_after_nms']
         line = [row['name'], row['proposals'] or '-', str(row['batch'])]
         line += [speed(row, 'images_per_s'), number(row.get('paper_speed'))]
         line += [number(row['ms_median']), interval]
         line += ['-' if after is None else f'{after:.0f}', f'{row["detections"]:.0f}']
-        line.append(number(row.get('peak_memory_mb'), 0))
+        if with_memory:
+            line.append(number(row.get('peak_memory_mb'), 0))
         lines.append(line)
     columns = ('detector', 'proposals', 'batch', 'images/s', "paper's", 'ms per batch')
-    columns += ('p10 to p90', 'left by NMS', 'detections', 'MiB')
+    columns += ('p10 - p90', 'left by NMS', 'detections') + (('MiB',) if with_memory else ())
     row = result.measurements[0]
     note = (
         f'Input {row["height"]}x{row["width"]}. Proposals: before NMS / after NMS / final score '

@@ -15,7 +15,7 @@ COLOURS = (
     *('#e64980', '#1098ad', '#7a4419', '#5c940d', '#364fc7'),
 )
 """Told apart on white, by most colour-blind readers too; shapes differ as well."""
-MARKERS = 'osD^vPX*<>h'
+MARKERS = 'osD^vPX*<>hp'
 STYLE = {
     'font.size': 11,
     'axes.spines.top': False,

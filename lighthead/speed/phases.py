@@ -78,7 +78,14 @@ def count_all(bench: Bench, subjects: Sequence[Subject]) -> dict[str, Complexity
     """Complexity of one image, by the subject's key."""
     found = {}
     for subject in bench.each('counting MACs', subjects):
-        found[subject.key] = count_on_meta(subject.build, (1, subject.channels, *subject.size))
+        shape = (1, subject.channels, *subject.size)
+        try:
+            found[subject.key] = count_on_meta(subject.build, shape)
+        except RuntimeError as error:
+            height, width = subject.size
+            raise UserError(
+                f'{subject.key} cannot run on images of {height}x{width}: take another --shape.'
+            ) from error
     return found
 
 

@@ -10,6 +10,11 @@ from lighthead.speed.formatting import PANELS, number, phase_title, speed
 from lighthead.speed.networks.catalogue import FAMILIES, stand_ins
 from lighthead.speed.record import Picture, Result, Table
 
+PAPER_TITLES = {
+    'batched': 'paper: GTX 1080Ti, batch 8',
+    'single': 'paper: Snapdragon 810, 1 thread',
+}
+
 
 def present(result: Result) -> None:
     """Fill in tables, pictures and notes from the measurements."""
@@ -92,19 +97,20 @@ def _pictures(result: Result) -> list[Picture]:
 
     def scatter(axis: Callable[[dict], float], label: str, log: bool) -> Callable[[Figure], None]:
         def draw(figure: Figure) -> None:
-            panels = figure.subplots(1, len(phases), squeeze=False)[0]
-            for axes, (phase, field, unit) in zip(panels, phases, strict=True):
+            grid = figure.subplots(2, len(phases), squeeze=False)
+            for place, (phase, field, unit) in enumerate(phases):
                 rows = [row for row in shown if row['phase'] == phase]
-                _scatter(axes, rows, axis, field)
-                axes.set_xlabel(label)
-                axes.set_ylabel(unit)
-                axes.set_title(phase_title(rows))
-                axes.set_yscale('log')
-                plain_ticks(axes, 'y')
-                if log:
-                    axes.set_xscale('log')
-                    plain_ticks(axes, 'x')
-            handles, names = panels[0].get_legend_handles_labels()
+                titles = (phase_title(rows), PAPER_TITLES[phase])
+                for line, name in enumerate((field, 'paper_speed')):
+                    axes = grid[line][place]
+                    _scatter(axes, rows, axis, name)
+                    axes.set(xlabel=label if line else '', ylabel=unit, title=titles[line])
+                    axes.set_yscale('log')
+                    plain_ticks(axes, 'y')
+                    if log:
+                        axes.set_xscale('log')
+                        plain_ticks(axes, 'x')
+            handles, names = grid[0][0].get_legend_handles_labels()
             figure.legend(handles, names, loc='outside lower center', ncols=6)
 
         return draw
@@ -114,24 +120,26 @@ def _pictures(result: Result) -> list[Picture]:
     return [
         Picture(
             'macs_speed',
-            'Complexity against measured speed: networks of equal MACs differ in speed. '
-            'Higher is faster; lines join the widths of a family.',
+            "Complexity against speed, above measured here, below the paper's: networks of equal "
+            'MACs differ in speed. Higher is faster; lines join the widths of a family.',
             complexity,
-            (11, 5.6),
+            (11, 9.6),
         ),
         Picture(
             'error_speed',
-            "The paper's published top-1 error against the speed measured here: "
+            "The paper's top-1 error against the speed, above measured here, below the paper's: "
             'up and to the left is better.',
             error,
-            (11, 5.6),
+            (11, 9.6),
         ),
     ]
 
 
 def _scatter(axes: Axes, rows: list[dict], axis: Callable[[dict], float], field: str) -> None:
     for index, family in enumerate(FAMILIES):
-        points = sorted((axis(row), row[field]) for row in rows if row['family'] == family)
+        points = sorted(
+            (axis(row), row[field]) for row in rows if row['family'] == family and row[field]
+        )
         if points:
             own = family == 'ShuffleNet v2'
             axes.plot(

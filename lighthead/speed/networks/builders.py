@@ -22,8 +22,14 @@ def mobilenet_v2(width: float, round_to: int = 8) -> nn.Module:
 
 
 def from_pytorchcv(module: str, function: str, **settings) -> nn.Module:
-    """A network of pytorchcv (extra ``bench``)."""
-    return _pytorchcv(module, function)(**settings)
+    """A network of pytorchcv (extra ``bench``), which takes images of any size here.
+
+    Its last pooling is fixed to the 7x7 map of 224x224 images; a global one is the same there.
+    """
+    network = _pytorchcv(module, function)(**settings)
+    if isinstance(getattr(network.features, 'final_pool', None), nn.AvgPool2d):
+        network.features.final_pool = nn.AdaptiveAvgPool2d(1)
+    return network
 
 
 def _pytorchcv(module: str, function: str) -> Callable[..., nn.Module]:

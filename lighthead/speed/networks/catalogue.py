@@ -56,6 +56,8 @@ class Network(NamedTuple):
     @property
     def family(self) -> str:
         """The model's name without its width."""
+        if self.model.endswith('SE'):
+            return FAMILIES[-1]
         return next(name for name in FAMILIES if self.model.startswith(name))
 
     @property
@@ -71,7 +73,7 @@ class Network(NamedTuple):
 
 FAMILIES = (
     *('ShuffleNet v2', 'ShuffleNet v1', 'MobileNet v1', 'MobileNet v2', 'DenseNet', 'Xception'),
-    *('IGCV2', 'IGCV3-D', 'CondenseNet', 'NASNet-A', 'PNASNet-5'),
+    *('IGCV2', 'IGCV3-D', 'CondenseNet', 'NASNet-A', 'PNASNet-5', 'ShuffleNet v2 + SE'),
 )
 
 
