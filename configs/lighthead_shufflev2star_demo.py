@@ -2,16 +2,17 @@
 # minutes on two cores. It changes what little data and time ask for; the network is the main one's.
 _base_ = 'finetune/lighthead_shufflev2star_x0_5.py'
 data_root = 'data/demo/'
-scale = (288, 288)
-max_epochs = 90
+scale = (256, 256)
+max_epochs = 100
 classes = 8
 
 model = dict(
     backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
-    neck=dict(kernel_size=7),  # the map is 9 x 9, not the 25 x 38 that 15 is meant for
+    neck=dict(kernel_size=7),  # the map is 8 x 8, not the 25 x 38 that 15 is meant for
     roi_head=dict(bbox_head=dict(num_classes=classes)),
     train_cfg=dict(
-        rcnn=dict(sampler=dict(num=128, pos_fraction=0.5)), rpn_proposal=dict(nms_pre=1000, max_per_img=500)
+        rcnn=dict(sampler=dict(num=128, pos_fraction=0.25)),
+        rpn_proposal=dict(nms_pre=1000, max_per_img=500),
     ),
 )
 train_pipeline = [
@@ -31,12 +32,13 @@ test_pipeline = [
     ),
 ]
 train_dataloader = dict(
+    batch_size=4,
     dataset=dict(
         data_root=data_root,
         ann_file='annotations/instances_train.json',
         data_prefix=dict(img='train/'),
         pipeline=train_pipeline,
-    )
+    ),
 )
 val_dataloader = dict(
     dataset=dict(
@@ -50,7 +52,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/instances_val.json')
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_epochs=max_epochs, val_interval=30)
+train_cfg = dict(max_epochs=max_epochs, val_interval=25)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(

@@ -51,9 +51,7 @@ def test_training_leaves_a_safe_checkpoint_and_the_config(run_dir: Path) -> None
     checkpoint = torch.load(run_dir / 'epoch_1.pth', weights_only=True)
     classes = [
         c['name']
-        for c in json.loads((DEMO / 'annotations/instances_train.json').read_text())[
-            'categories'
-        ]
+        for c in json.loads((DEMO / 'annotations/instances_train.json').read_text())['categories']
     ]
     assert checkpoint['meta']['dataset_meta']['classes'] == classes
     assert list(run_dir.glob('*.py')), 'the dumped config'
