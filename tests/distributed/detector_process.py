@@ -17,17 +17,16 @@ import sys
 from pathlib import Path
 
 import torch
-from mmdet.models.task_modules.samplers import BaseSampler
 from mmdet.registry import HOOKS, METRICS, OPTIM_WRAPPERS, TASK_UTILS
 from mmengine.dist import all_reduce, get_rank
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
-import lighthead  # noqa: F401  (registers the detector)
 from lighthead.cli import run
 from lighthead.commands.train import TrainOptions, train
 from lighthead.evaluation import CocoDetMetric
+from lighthead.models.roi_heads import AllRoIsSampler
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/lighthead_shufflev2star_x0_5.py'
@@ -38,17 +37,18 @@ GRADIENTS: list[dict[str, Tensor]] = []
 
 
 @TASK_UTILS.register_module()
-class FirstAnchorsSampler(BaseSampler):
+class FirstAnchorsSampler(AllRoIsSampler):
     """The first positives, up to half of ``num``, and the first negatives: always ``num``."""
 
     def __init__(self, num: int, **kwargs) -> None:
-        super().__init__(num=num, pos_fraction=0.5, add_gt_as_proposals=False)
+        super().__init__()
+        self.num, self.pos_fraction, self.add_gt_as_proposals = num, 0.5, False
 
     def _sample_pos(self, assign_result: object, num_expected: int, **kwargs) -> Tensor:
-        return (assign_result.gt_inds > 0).nonzero().squeeze(1)[:num_expected]
+        return super()._sample_pos(assign_result, num_expected)[:num_expected]
 
     def _sample_neg(self, assign_result: object, num_expected: int, **kwargs) -> Tensor:
-        return (assign_result.gt_inds == 0).nonzero().squeeze(1)[:num_expected]
+        return super()._sample_neg(assign_result, num_expected)[:num_expected]
 
 
 @OPTIM_WRAPPERS.register_module()
