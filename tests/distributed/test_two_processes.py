@@ -62,6 +62,10 @@ def steps(work_dir: Path, rank: int = 0) -> dict:
     return torch.load(folder / f'steps_{rank}.pt', weights_only=True)
 
 
+def relative(difference: torch.Tensor, reference: torch.Tensor) -> float:
+    return float(difference.norm() / (reference.norm() + 1e-12))
+
+
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backbone with plausible statistics, so that its norms can be frozen as in the recipe."""
@@ -98,13 +102,15 @@ def test_losses_gradients_and_rates_equal_one_processs(one: Path, two: Path) -> 
     assert single['rates'] == pytest.approx(expected, rel=1e-3), 'base 16, two images per step'
     assert pair['rates'] == single['rates']
     for mine, theirs in zip(pair['losses'], single['losses']):
-        assert mine == pytest.approx(theirs, rel=1e-4)
+        assert mine == pytest.approx(theirs, rel=1e-5)
+    differences = []
     for mine, theirs in zip(pair['gradients'], single['gradients']):
         assert mine.keys() == theirs.keys()
-        largest = max(float(value.abs().max()) for value in theirs.values())
-        for name, value in theirs.items():
-            error = float((mine[name] - value).abs().max())
-            assert error <= 1e-3 * float(value.abs().max()) + 1e-6 * largest, name
+        assert all(relative(mine[name] - theirs[name], theirs[name]) < 1e-2 for name in theirs)
+        flat = [torch.cat([step[name].flatten() for name in theirs]) for step in (mine, theirs)]
+        differences.append(relative(flat[0] - flat[1], flat[1]))
+    assert min(differences) < 1e-6, 'rounding alone'
+    assert max(differences) < 1e-3, 'a unit whose input is zero but for rounding may switch'
 
 
 def test_both_processes_take_the_same_steps(two: Path) -> None:
