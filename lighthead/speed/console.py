@@ -53,12 +53,14 @@ def rich_table(table: Table, console: Console) -> RichTable:
     if sum(_widths(columns, rows)) + 3 * len(columns) > console.width and len(rows) < len(columns):
         columns, *rows = (list(line) for line in zip(columns, *rows, strict=True))
         text_columns = 1
+    widths = _widths(columns, rows)
+    fits = LONG_WORD + sum(widths[1:]) + 3 * len(columns) < console.width
     shown = RichTable(title=table.title, title_justify='left', title_style='bold')
-    for index, (column, width) in enumerate(zip(columns, _widths(columns, rows), strict=True)):
+    for index, (column, width) in enumerate(zip(columns, widths, strict=True)):
         shown.add_column(
             column,
             justify='left' if index < text_columns else 'right',
-            min_width=None if index == 0 or width > LONG_WORD else width,
+            min_width=width if fits and index > 0 and width <= LONG_WORD else None,
             overflow='fold',
         )
     for row in rows:
