@@ -1,6 +1,7 @@
-"""Metrics. Importing it registers them."""
+"""Metrics, and pictures of what was evaluated. Importing it registers them."""
 
 from lighthead.evaluation.coco_metric import CocoDetMetric
+from lighthead.evaluation.drawing_hook import DrawDetectionsHook
 from lighthead.evaluation.top_k import TopKAccuracy
 
-__all__ = ['CocoDetMetric', 'TopKAccuracy']
+__all__ = ['CocoDetMetric', 'DrawDetectionsHook', 'TopKAccuracy']

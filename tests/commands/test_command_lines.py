@@ -123,7 +123,7 @@ def test_mmdetections_own_api_takes_config_and_checkpoint(run_dir: Path) -> None
         (['tools/train.py', 'no/such.py'], 'no config file no/such.py'),
         (['tools/train.py', CONFIG, '--data-root', 'no/folder'], 'no/folder'),
         (['tools/test.py', CONFIG, 'no/such.pth'], 'no/such.pth'),
-        (['tools/infer.py', 'no/such.pth', 'picture.jpg'], 'no/such.pth'),
+        (['tools/infer.py', 'no/such.pth', 'data/demo/val'], 'no/such.pth'),
     ],
 )
 def test_users_mistakes_end_in_a_sentence(args: list[str], sentence: str) -> None:
