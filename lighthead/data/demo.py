@@ -20,7 +20,7 @@ SEED = 2018
 COUNTS = {'train': 100, 'val': 32}
 IMAGE_SIZES = ((256, 256), (272, 208), (288, 216), (208, 272), (240, 256))
 """(width, height) in pixels."""
-SIDES = (48, 130)
+SIDES = (30, 84)
 """Shortest and longest side of an object before it is turned, in pixels."""
 LEAST_VISIBLE = 0.55
 """Fraction of an object inside the image and not hidden by another, at least."""
@@ -193,7 +193,7 @@ def scene_of(split: str, number: int) -> Scene:
     rng = np.random.default_rng([SEED, list(COUNTS).index(split), number])
     if split == 'train' and number % 50 == 49:
         return draw_scene((), rng)
-    count = int(rng.integers(3, 6))
+    count = int(rng.integers(3, 7))
     first = [KINDS[number % len(KINDS)]]
     others = [KINDS[i] for i in rng.integers(len(KINDS), size=count - 1)]
     return draw_scene(first + others, rng)
