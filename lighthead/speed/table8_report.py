@@ -35,23 +35,24 @@ def _table(result: Result) -> Table:
     for row in result.measurements:
         cells.setdefault(row['key'], {})[row['phase']] = row
     with_memory = any(row.get('peak_memory_mb') for row in result.measurements)
-    columns = ['network', 'M MACs', "paper's MACs", 'M params', 'FLOPs/byte']
+    columns = ['network', 'M MACs', "paper's MACs"]
     batched = next((row for row in result.measurements if row['phase'] == 'batched'), None)
     columns += [f'batches/s of {batched["batch"]}' if batched else 'batches/s', "paper's GPU"]
     columns += ['of limit', 'images/s 1 thread', "paper's ARM", 'of limit ', 'top-1 error']
+    columns += ['M params', 'FLOPs/byte']
     columns += ['MiB'] if with_memory else []
     lines = []
     for found in cells.values():
         any_row = next(iter(found.values()))
         line = [network_name(any_row)]
         line += [number(any_row['macs'] / 1e6), number(any_row['paper_mflops'], 0)]
-        line += [number(any_row['parameters'] / 1e6), number(any_row['intensity'])]
         for phase, field, _ in PANELS:
             row = found.get(phase)
             line.append(speed(row, field))
             line.append(number(row['paper_speed']) if row else '-')
             line.append(f'{row["roofline_share"]:.0%}' if row else '-')
         line.append(number(any_row['paper_error']))
+        line += [number(any_row['parameters'] / 1e6), number(any_row['intensity'])]
         if with_memory:
             line.append(number(found.get('batched', {}).get('peak_memory_mb'), 0))
         lines.append(line)
