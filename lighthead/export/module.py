@@ -1,21 +1,16 @@
 """The detector as one module of tensors, from a batch of images to padded boxes."""
 
-from copy import deepcopy
 from typing import Literal, NamedTuple
 
 import torch
-from mmcv.cnn import fuse_conv_bn
 from mmdet.models.detectors import BaseDetector
-from torch import Tensor, nn
+from torch import Tensor
 
-from lighthead.export.network import DenseNetwork
 from lighthead.export.pooling import TablePooling
-from lighthead.export.settings import BoxDecoder, Settings
-from lighthead.export.suppression import best, suppress, suppress_op
+from lighthead.export.suppression import suppress, suppress_op
+from lighthead.inference.stages import ABSENT, LightHeadStages, best
 
 Form = Literal['torch', 'onnx']
-ABSENT = -1.0
-"""Score of what is only padding."""
 
 
 class Outputs(NamedTuple):
@@ -32,7 +27,7 @@ class Outputs(NamedTuple):
     num: Tensor
 
 
-class ExportableDetector(nn.Module):
+class ExportableDetector(LightHeadStages):
     """A Light-Head R-CNN without mmdet around it: tensors in, tensors out.
 
     Batch norm is folded. Only the proposals that survive the first suppression
@@ -46,17 +41,9 @@ class ExportableDetector(nn.Module):
     """
 
     def __init__(self, model: BaseDetector, form: Form = 'torch') -> None:
-        super().__init__()
-        self.settings = Settings.from_model(model)
+        super().__init__(model)
         self.form = form
-        model = fuse_conv_bn(deepcopy(model).eval()).requires_grad_(False)
-        self.dense = DenseNetwork(model)
-        generator = model.rpn_head.prior_generator
-        self.register_buffer('base_anchors', generator.base_anchors[0].clone())
-        self.proposal_decoder = BoxDecoder(model.rpn_head.bbox_coder)
         self.pooling = TablePooling(self.settings, self.dense.channels)
-        self.head = _head(model.roi_head.bbox_head, self.dense.channels)
-        self.box_decoder = BoxDecoder(model.roi_head.bbox_head.bbox_coder)
 
     def forward(self, images: Tensor, sizes: Tensor) -> Outputs:
         """Detect.
@@ -71,34 +58,6 @@ class ExportableDetector(nn.Module):
         rois, images_of, slots = self.proposals(boxes, scores)
         logits, deltas = self.head(self.pooling(thin, rois, images_of).flatten(1))
         return self.detections(rois, images_of, slots, logits, deltas, sizes)
-
-    def candidates(self, logits: Tensor, deltas: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-        """The best anchors' boxes (B, nms_pre, 4) and scores (B, nms_pre), best first."""
-        s = self.settings
-        batch, anchors, height, width = logits.shape
-        scores = logits.permute(0, 2, 3, 1).flatten(1).sigmoid()
-        deltas = deltas.permute(0, 2, 3, 1).reshape(batch, -1, 4)
-        # Padding lets images with fewer anchors through, with shapes that never change.
-        padding = scores.new_full((batch, s.nms_pre), ABSENT)
-        index = self._best(torch.cat((scores, padding), dim=1), s.nms_pre)
-        real = index < scores.shape[1]
-        index = torch.where(real, index, 0)
-        shift = self._shifts(height, width)[index // anchors]
-        priors = self.base_anchors[index % anchors] + shift
-        deltas = deltas.gather(1, index.unsqueeze(-1).expand(-1, -1, 4))
-        boxes = self.proposal_decoder(priors, deltas, sizes[:, None])
-        sides = boxes[..., 2:] - boxes[..., :2]
-        real = real & (sides[..., 0] > s.min_size) & (sides[..., 1] > s.min_size)
-        return boxes, torch.where(real, scores.gather(1, index), ABSENT)
-
-    def _shifts(self, height: int, width: int) -> Tensor:
-        """Where the anchors' origins lie: (height * width, 4) as x, y, x, y in pixels."""
-        device = self.base_anchors.device
-        x = torch.arange(width, device=device) * self.settings.anchor_stride[0]
-        y = torch.arange(height, device=device) * self.settings.anchor_stride[1]
-        grid = torch.stack((x[None].expand(height, width), y[:, None].expand(height, width)), -1)
-        grid = grid.reshape(-1, 2).to(self.base_anchors.dtype)
-        return torch.cat((grid, grid), dim=-1)
 
     def proposals(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the first suppression keeps of all images.
@@ -141,7 +100,7 @@ class ExportableDetector(nn.Module):
         boxes = _place(boxes.flatten(1), slots, batch, s.max_proposals, 0.0)
         scores = _place(scores, slots, batch, s.max_proposals, ABSENT)
         kept = self._kept(boxes.view(batch, s.max_proposals, per_roi, 4), scores)
-        top = self._best(kept, s.max_detections)
+        top = self.best(kept, s.max_detections)
         scores = kept.gather(1, top)
         found = scores > ABSENT / 2
         labels = torch.where(found, top % s.num_classes, -1)
@@ -184,7 +143,8 @@ class ExportableDetector(nn.Module):
             filled = torch.cat((filled, scores.new_full((batch, missing), ABSENT)), dim=1)
         return filled
 
-    def _best(self, scores: Tensor, count: int) -> Tensor:
+    def best(self, scores: Tensor, count: int) -> Tensor:
+        """See :func:`lighthead.inference.stages.best`."""
         if self.form == 'onnx':  # ONNX's TopK breaks ties by the index
             return torch.topk(scores, count, dim=1).indices
         return best(scores, count)
@@ -202,26 +162,6 @@ class ExportableDetector(nn.Module):
         if not isinstance(score_thr, Tensor):
             score_thr = torch.full((1,), score_thr)
         return suppress_op(boxes, scores, max_num, iou_threshold, score_thr)
-
-
-class _Head(nn.Module):
-    """The fc of 2048 and its two siblings."""
-
-    def __init__(self, shared: nn.Linear, classify: nn.Linear, regress: nn.Linear) -> None:
-        super().__init__()
-        self.shared, self.classify, self.regress = shared, classify, regress
-
-    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.shared(pooled).relu()
-        return self.classify(hidden), self.regress(hidden)
-
-
-def _head(bbox_head: nn.Module, channels: int) -> _Head:
-    """Its first layer reads (bin, channel) instead of (channel, bin)."""
-    (shared,) = bbox_head.shared_fcs
-    weight = shared.weight.view(shared.out_features, channels, -1).transpose(1, 2)
-    shared.weight = nn.Parameter(weight.reshape(shared.out_features, -1), requires_grad=False)
-    return _Head(shared, bbox_head.fc_cls, bbox_head.fc_reg)
 
 
 def _place(values: Tensor, slots: Tensor, batch: int, count: int, padding: float) -> Tensor:

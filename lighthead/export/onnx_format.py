@@ -34,8 +34,8 @@ def onnx_program(model: BaseDetector):
     from lighthead.export.suppression import suppress_op
 
     module = ExportableDetector(model, 'onnx').cpu()
-    height, width = torch.export.Dim.AUTO, torch.export.Dim.AUTO
-    batch = torch.export.Dim.AUTO
+    height, width = torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC
+    batch = torch.export.Dim.DYNAMIC
     with quiet():
         program = torch.onnx.export(
             module,
@@ -84,14 +84,22 @@ def _suppression(onnxscript):
 
 def _tidy(model):
     """Name the tensors between the convolutions and the rest; drop the exporter's notes."""
-    for holder in (model, model.graph, *model.graph.node, *model.graph.value_info):
+    del model.graph.value_info[:]  # shapes that every runtime infers by itself
+    for holder in (model, model.graph, *model.graph.node, *model.graph.initializer):
         del holder.metadata_props[:]
         holder.doc_string = ''
     for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
-    scores = _reader_of(model, 'dense.rpn_head.rpn_cls.weight')
-    deltas = _reader_of(model, 'dense.rpn_head.rpn_reg.weight')
-    thin = _reader_of(model, 'dense.neck.tall_wide.1.weight')
+    images, sizes = model.graph.input
+    for value, names in ((images, ('batch', '', 'height', 'width')), (sizes, ('batch', ''))):
+        for size, name in zip(value.type.tensor_type.shape.dim, names, strict=True):
+            if name:
+                size.dim_param = name
+    for value in model.graph.output:
+        value.type.tensor_type.shape.dim[0].dim_param = 'batch'
+    scores = _reader_of(model, 'dense.rpn_cls.weight')
+    deltas = _reader_of(model, 'dense.rpn_reg.weight')
+    thin = _reader_of(model, 'dense.tall_wide.1.weight')
     for operator in ('Add', 'Relu'):  # the sum of both branches, and its ReLU
         thin = _reader_of(model, thin.output[0], operator)
     found = {node.output[0]: name for node, name in zip((scores, deltas, thin), DENSE_OUTPUTS)}
@@ -99,8 +107,6 @@ def _tidy(model):
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 names[index] = found.get(name, name)
-    for value in model.graph.value_info:
-        value.name = found.get(value.name, value.name)
     return model
 
 

@@ -12,7 +12,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from lighthead.export.settings import Settings
+from lighthead.inference.settings import Settings
 
 
 class TablePooling(nn.Module):

@@ -25,7 +25,7 @@ from lighthead.inference.inputs import IMAGE_SUFFIXES
 from lighthead.inference.metadata import DENSE_OUTPUTS, INPUTS
 from lighthead.inference.preprocess import Preprocess
 
-FLOAT_LAYERS = ('dense.backbone.conv1.', 'dense.rpn_head.rpn_cls.', 'dense.rpn_head.rpn_reg.')
+FLOAT_LAYERS = ('dense.backbone.conv1.', 'dense.rpn_cls.', 'dense.rpn_reg.')
 """Convolutions that stay in float, by their weights' names."""
 QUANTISED = ('Conv', 'Concat', 'MaxPool', 'Reshape', 'Relu', 'Slice', 'Split', 'Transpose')
 """ONNX operators that a quantised tensor may pass through."""

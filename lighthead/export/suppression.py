@@ -40,7 +40,8 @@ def suppress(
         0, order, -torch.arange(order.shape[0], device=order.device, dtype=torch.float64)
     )
     kept = torchvision.ops.nms(near + apart[:, None], falling, iou_threshold)
-    groups = torch.nn.functional.one_hot(group[kept], batch * classes)
+    every = torch.arange(batch * classes, device=boxes.device)
+    groups = (group[kept][:, None] == every).long()
     rank = (groups.cumsum(0) * groups).sum(1)
     mask = torch.zeros(batch * classes * count, dtype=torch.bool, device=boxes.device)
     mask = mask.index_put((candidates[kept],), rank <= max_num)
@@ -60,15 +61,3 @@ def _(
     boxes: Tensor, scores: Tensor, max_num: int, iou_threshold: float, score_thr: Tensor
 ) -> Tensor:
     return boxes.new_empty((torch.library.get_ctx().new_dynamic_size(), 3), dtype=torch.int64)
-
-
-def best(scores: Tensor, count: int) -> Tensor:
-    """Indices (B, count) of the ``count`` best of ``scores`` (B, N >= count), none below -1.
-
-    By (score descending, index ascending), which ``torch.topk`` does not promise: the sign bit
-    is out of the way after adding 1 in float64, and the index breaks ties in an integer key.
-    """
-    bits = scores.contiguous().view(torch.int32).long()
-    bits = torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-    falling = torch.arange(scores.shape[1] - 1, -1, -1, device=scores.device)
-    return torch.topk((bits << 32) + falling, count, dim=1).indices

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from mmdet.models.detectors import BaseDetector
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from lighthead.export.module import ExportableDetector
@@ -19,8 +20,8 @@ from lighthead.inference.metadata import ExportMeta
 
 def torch_program(model: BaseDetector) -> ExportedProgram:
     """Trace a detector for batches of any number and size."""
-    module = ExportableDetector(model, 'torch').cpu()
-    shapes = ({0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}, {0: Dim.AUTO})
+    module = _PlainOutputs(ExportableDetector(model, 'torch')).cpu()
+    shapes = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}, {0: Dim.DYNAMIC})
     with quiet():
         return torch.export.export(module, example_inputs(), dynamic_shapes=shapes, strict=False)
 
@@ -29,3 +30,15 @@ def save_torch(program: ExportedProgram, meta: ExportMeta, path: Path) -> None:
     """Write it with its metadata inside."""
     extra = {METADATA_FILE: json.dumps(meta.to_strings())}
     torch.export.save(program, path, extra_files=extra)
+
+
+class _PlainOutputs(nn.Module):
+    """A file that names no class of ours can be loaded without lighthead."""
+
+    def __init__(self, detector: ExportableDetector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        boxes, scores, labels, num = self.detector(images, sizes)
+        return boxes, scores, labels, num

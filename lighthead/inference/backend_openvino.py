@@ -85,7 +85,7 @@ class OpenVinoBackend:
         inputs = dict(images=images, sizes=limits)
         if dense:
             found = dense[0].infer(dict(images=images), share_inputs=True, share_outputs=True)
-            inputs = {name: found[name] for name in DENSE_OUTPUTS} | dict(sizes=limits)
+            inputs |= {name: found[name] for name in DENSE_OUTPUTS}
         found = last.infer(inputs, share_inputs=True, share_outputs=True)
         return unpad(*(np.array(found[name]) for name in OUTPUTS))
 
@@ -103,7 +103,10 @@ def read_metadata(model, path: Path) -> ExportMeta:
 
 
 def split(ov, model) -> tuple:
-    """The convolutions as one model, everything behind them as another."""
+    """The convolutions as one model, everything behind them as another.
+
+    Of the images, the second uses no more than the shape.
+    """
     from openvino import opset13 as ops
 
     images, sizes = (model.input(name).get_node() for name in ('images', 'sizes'))
@@ -128,5 +131,5 @@ def split(ov, model) -> tuple:
         cuts[name].set_names({name})
         dense_results.append(ops.result(cuts[name]))
     dense = ov.Model(dense_results, [images], 'dense')
-    rest = ov.Model(model.get_results(), [*entries, sizes], 'rest')
+    rest = ov.Model(model.get_results(), [*entries, images, sizes], 'rest')
     return dense, rest

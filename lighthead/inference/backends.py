@@ -15,6 +15,9 @@ from mmdet.structures import DetDataSample
 from torch import Tensor
 
 from lighthead.errors import UserError
+from lighthead.inference.eager import EagerDetector
+from lighthead.inference.fused_conv import can_fuse
+from lighthead.inference.settings import Settings
 
 BACKENDS = ('torch', 'onnxruntime', 'openvino')
 PRECISIONS = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
@@ -41,7 +44,7 @@ class Backend(Protocol):
 
 
 class TorchBackend:
-    """mmdet's own prediction, with folded batch norm and channels-last memory.
+    """Eager torch: the fast path for a Light-Head R-CNN, mmdet's prediction for others.
 
     Args:
         model: A detector; it is changed and belongs to the backend from now on.
@@ -53,12 +56,26 @@ class TorchBackend:
         check_precision(device, precision)
         self.device = device
         self.dtype = PRECISIONS[precision]
-        model = fuse_conv_bn(model.eval()).requires_grad_(False)
+        self.fast = Settings.fits(model)
+        if self.fast:
+            plain = device.type == 'cpu' and precision == 'fp32'
+            model = EagerDetector(model, onednn=plain and can_fuse())
+        else:
+            model = fuse_conv_bn(model.eval()).requires_grad_(False)
         self.model = model.to(device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """See :class:`Backend`."""
+        lower = self.dtype is not torch.float32
+        with torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
+            if not self.fast:
+                return self._predict(batch, sizes)
+            limits = torch.tensor(sizes, dtype=torch.float32, device=self.device)
+            found = self.model(batch, limits)
+        return [RawDetections(*(values.cpu().numpy() for values in one)) for one in found]
+
+    def _predict(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         shape = tuple(batch.shape[-2:])
         samples = [
             DetDataSample(
@@ -72,10 +89,7 @@ class TorchBackend:
             )
             for size in sizes
         ]
-        lower = self.dtype is not torch.float32
-        with torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
-            samples = self.model.predict(batch, samples, rescale=False)
-        return [_to_numpy(sample) for sample in samples]
+        return [_to_numpy(sample) for sample in self.model.predict(batch, samples, rescale=False)]
 
 
 def _to_numpy(sample: DetDataSample) -> RawDetections:

@@ -52,7 +52,7 @@ class Detector:
             Only images of the same padded size share a batch, so that no result
             depends on the others in the list.
         threads: CPU threads; None leaves them as they are (torch) or takes all cores.
-        trust: Whether to load a checkpoint that is a pickle with code inside.
+        trust: Whether to load a checkpoint that is a pickle with code inside, or a .pt2.
 
     Raises:
         UserError: the file, or another argument, cannot be used.
@@ -79,7 +79,9 @@ class Detector:
         if threads is not None and threads < 1:
             raise UserError(f'threads={threads} is less than 1.')
         if is_exported(path):
-            self.backend, meta = open_exported(path, backend, device or 'cpu', precision, threads)
+            self.backend, meta = open_exported(
+                path, backend, device or 'cpu', precision, threads, trust
+            )
             self.classes, self.category_ids = meta.classes, meta.category_ids
             self.preprocess = meta.preprocess
         else:

@@ -32,6 +32,7 @@ def open_exported(
     device: torch.device | str = 'cpu',
     precision: str | None = None,
     threads: int | None = None,
+    trust: bool = False,
 ) -> tuple[Backend, ExportMeta]:
     """Load an exported file into its runtime.
 
@@ -40,6 +41,7 @@ def open_exported(
         backend: See :data:`READERS`; None chooses by the suffix.
         precision: None is the file's own.
         threads: CPU threads; None leaves it to the runtime.
+        trust: Whether to load a .pt2 file, which torch.export unpickles: it can run code.
 
     Raises:
         UserError: the file or an argument cannot be used, or a package is missing.
@@ -55,6 +57,11 @@ def open_exported(
         )
     if torch.device(device).type != 'cpu' and name != 'torch':
         raise UserError(f"The backend {name!r} runs on the CPU here: choose device='cpu'.")
+    if suffix == '.pt2' and not trust:
+        raise UserError(
+            f'torch.export unpickles {path}, which can run code: if you trust its maker, give '
+            'trust=True (--trust-checkpoint), or export to ONNX.'
+        )
     if name == 'onnxruntime':
         from lighthead.inference.backend_onnxruntime import OnnxRuntimeBackend as Chosen
     elif name == 'openvino':

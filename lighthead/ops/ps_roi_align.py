@@ -75,14 +75,36 @@ def ps_roi_align(
         return _torchvision_avg(features, rois, bins, spatial_scale, sampling_ratio)
     table = _table(features, bins)
     rois = rois.detach().to(table.dtype)
-    rows, weights = _samples(rois, features.shape, bins, spatial_scale, sampling_ratio, mode)
+    pooled = pool_table(table, features.shape, rois, bins, spatial_scale, sampling_ratio, mode)
+    return pooled.transpose(1, 2).reshape(rois.shape[0], channels, *bins).to(features.dtype)
+
+
+def pool_table(
+    table: Tensor,
+    map_shape: torch.Size,
+    rois: Tensor,
+    bins: tuple[int, int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    mode: Mode,
+) -> Tensor:
+    """:func:`ps_roi_align` from a table with a row of C numbers per (image, y, x, bin).
+
+    Args:
+        table: (B * H * W * ph * pw, C), float32 or float64.
+        map_shape: Shape (B, anything, H, W) of the map.
+        rois: (K, 5) in the type of the table.
+
+    Returns:
+        (K, ph * pw, C).
+    """
+    rows, weights = _samples(rois, map_shape, bins, spatial_scale, sampling_ratio, mode)
     if mode == 'avg':
         pooled = _sum_rows(table, rows.flatten(1), weights.flatten(1))
     else:
         sums = _sum_rows(table, rows.flatten(0, 1), weights.flatten(0, 1))
-        pooled = _largest(sums.view(*rows.shape[:2], channels))
-    pooled = pooled.view(rois.shape[0], bins[0] * bins[1], channels).transpose(1, 2)
-    return pooled.reshape(rois.shape[0], channels, *bins).to(features.dtype)
+        pooled = _largest(sums.view(*rows.shape[:2], table.shape[1]))
+    return pooled.view(rois.shape[0], bins[0] * bins[1], table.shape[1])
 
 
 class PSRoIAlign(nn.Module):

@@ -24,7 +24,7 @@ RUNTIMES += [('torch', 'torch')]
 @pytest.mark.parametrize(('name', 'backend'), RUNTIMES)
 def test_agrees_with_torch(name, backend, exported, detector_model):
     need(backend)
-    runtime, _ = open_exported(exported(name), backend, threads=1)
+    runtime, _ = open_exported(exported(name), backend, threads=1, trust=True)
     results = check_export(detector_model, runtime)
     assert len(results) == len(CASES) + 1
     assert all(result.ok for result in results.values()), {k: str(v) for k, v in results.items()}
@@ -43,10 +43,8 @@ def test_only_standard_onnx_operators(exported):
     assert not model.functions
     names = {output for node in model.graph.node for output in node.output}
     assert set(DENSE_OUTPUTS) <= names
-    batch, _, height, width = model.graph.input[0].type.tensor_type.shape.dim
-    assert batch.dim_param
-    assert height.dim_param
-    assert width.dim_param
+    sides = model.graph.input[0].type.tensor_type.shape.dim
+    assert [side.dim_param or side.dim_value for side in sides] == ['batch', 3, 'height', 'width']
 
 
 def test_foreign_operators_are_found(exported):
@@ -67,7 +65,7 @@ def test_detector_from_the_file_alone(name, backend, exported, checkpoint):
     need(backend)
     image = np.random.default_rng(0).integers(0, 256, (96, 120, 3), dtype=np.uint8)
     expected = Detector(checkpoint, score_thr=0.0, device='cpu')
-    detector = Detector(exported(name), backend=backend, score_thr=0.0, threads=1)
+    detector = Detector(exported(name), backend=backend, score_thr=0.0, threads=1, trust=True)
     assert detector.classes == CLASSES
     assert detector.category_ids == CATEGORY_IDS
     assert detector.preprocess == expected.preprocess
@@ -109,6 +107,11 @@ def test_metadata_round_trip():
     assert ExportMeta.from_strings(meta.to_strings(), 'x') == meta
 
 
+def test_files_that_can_run_code_need_trust(exported):
+    with pytest.raises(UserError, match='trust=True'):
+        Detector(exported('torch'))
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -140,7 +143,7 @@ def test_command_writes_and_checks(checkpoint, tmp_path, capsys):
 def test_nothing_is_left_where_the_answers_differ(checkpoint, tmp_path, monkeypatch):
     need('onnx')
 
-    def shifted(path, *args, **kwargs):
+    def shifted(path, **kwargs):
         backend, meta = open_exported(path)
         return lambda *inputs: [(b + 1, s, k) for b, s, k in backend(*inputs)], meta
 

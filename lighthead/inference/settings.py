@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lighthead.errors import UserError
 from lighthead.models.detectors.light_head_rcnn import LightHeadRCNN
+from lighthead.models.necks.large_separable_conv import LargeSeparableConv
 
 CANDIDATES_PER_DETECTION = 50
 """Where no useful score threshold bounds them, this many candidates per detection go on."""
@@ -58,13 +59,17 @@ class Settings:
                 f"{type(model).__name__}: use mmdetection's own deployment for it."
             )
         rpn, rcnn = model.test_cfg.rpn, model.test_cfg.rcnn
-        head = model.roi_head.bbox_head
+        head, neck = model.roi_head.bbox_head, model.neck
         layer = model.roi_head.bbox_roi_extractor.roi_layers[0]
         for name, cfg in (('rpn', rpn), ('rcnn', rcnn)):
             if cfg.nms.get('type', 'nms') != 'nms':
                 raise UserError(
                     f"test_cfg.{name}.nms.type={cfg.nms.type!r} cannot be exported: take 'nms'."
                 )
+        if not isinstance(neck, LargeSeparableConv) or head.num_shared_fcs != 1:
+            raise UserError(
+                'Only a LargeSeparableConv neck and a head with one shared fc can be exported.'
+            )
         if not model.rpn_head.use_sigmoid_cls:
             raise UserError('An RPN with two logits per anchor cannot be exported: use_sigmoid.')
         return cls(
@@ -83,6 +88,15 @@ class Settings:
             mode=layer.mode,
             anchor_stride=model.rpn_head.prior_generator.strides[0],
         )
+
+    @classmethod
+    def fits(cls, model: BaseDetector) -> bool:
+        """Whether :meth:`from_model` can read this model."""
+        try:
+            cls.from_model(model)
+        except UserError:
+            return False
+        return not model.roi_head.bbox_head.bbox_coder.add_ctr_clamp
 
     @property
     def max_candidates(self) -> int | None:

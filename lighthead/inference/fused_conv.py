@@ -1,0 +1,74 @@
+"""Convolution and ReLU as one call of oneDNN, with weights that are laid out once.
+
+``nn.Conv2d`` reorders its weights at every call, and the ReLU behind it reads
+and writes the whole map once more.
+"""
+
+import torch
+from torch import Tensor, nn
+
+PASSED_OVER = (nn.Identity, nn.Dropout)
+
+
+class FusedConv(nn.Module):
+    """A convolution, and the ReLU behind it where there is one, on the CPU.
+
+    Args:
+        conv: The convolution, with zeros as padding.
+        relu: Whether a ReLU follows.
+    """
+
+    def __init__(self, conv: nn.Conv2d, relu: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(
+            conv.weight.detach().to(memory_format=torch.channels_last), requires_grad=False
+        )
+        self.bias = conv.bias
+        self.geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
+        self.activation = 'relu' if relu else 'none'
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H', W')."""
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *self.geometry, self.activation, [], ''
+        )
+
+
+def can_fuse() -> bool:
+    """Whether this torch has the operator."""
+    return torch.backends.mkldnn.is_available() and hasattr(
+        torch.ops.mkldnn, '_convolution_pointwise'
+    )
+
+
+def fuse_convs(module: nn.Module) -> None:
+    """Replace the convolutions in a module, in place; ReLUs in sequences go into them."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.Sequential):
+            setattr(module, name, _fused_sequence(child))
+        elif isinstance(child, nn.Conv2d) and _fits(child):
+            setattr(module, name, FusedConv(child, relu=False))
+        else:
+            fuse_convs(child)
+
+
+def _fused_sequence(sequence: nn.Sequential) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for layer in sequence:
+        if isinstance(layer, PASSED_OVER):
+            continue
+        last = layers[-1] if layers else None
+        if isinstance(layer, nn.ReLU) and isinstance(last, FusedConv):
+            last.activation = 'relu'
+        elif isinstance(layer, nn.Conv2d) and _fits(layer):
+            layers.append(FusedConv(layer, relu=False))
+        elif isinstance(layer, nn.Sequential):
+            layers.append(_fused_sequence(layer))
+        else:
+            fuse_convs(layer)
+            layers.append(layer)
+    return nn.Sequential(*layers)
+
+
+def _fits(conv: nn.Conv2d) -> bool:
+    return conv.padding_mode == 'zeros' and not isinstance(conv.padding, str)
