@@ -14,11 +14,11 @@ from lighthead.errors import UserError
 from lighthead.export.accuracy import Measured, measure, validation_split
 from lighthead.export.check import check_export, require_agreement
 from lighthead.export.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
-from lighthead.inference.settings import Settings
 from lighthead.inference.detector import Detector, build_model, load_weights, read_meta
 from lighthead.inference.exported import open_exported
 from lighthead.inference.metadata import ExportMeta
 from lighthead.inference.preprocess import Preprocess
+from lighthead.inference.settings import Settings
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch': '.pt2'}
 """Formats and their suffixes."""
