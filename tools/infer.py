@@ -7,11 +7,12 @@ import sys
 
 from lighthead.cli import make_parser, run
 from lighthead.commands.infer import InferOptions, infer
+from lighthead.inference.backends import BACKENDS
 
 
 def main() -> int:
     parser = make_parser('Detect objects in images, folders, globs and videos.')
-    parser.add_argument('checkpoint', help='a checkpoint that training wrote; no config is needed')
+    parser.add_argument('checkpoint', help='a checkpoint, or an exported file')
     parser.add_argument(
         'inputs',
         nargs='+',
@@ -26,7 +27,11 @@ def main() -> int:
         help='detections with a lower score are left out (default: %(default)s)',
     )
     parser.add_argument('--device', help="'cpu', 'cuda', 'cuda:1'... (default: a GPU if there)")
-    parser.add_argument('--precision', choices=('fp32', 'bf16', 'fp16'), default='fp32')
+    parser.add_argument('--backend', choices=BACKENDS, help='runtime (default: by the file)')
+    parser.add_argument(
+        '--precision', choices=('fp32', 'bf16', 'fp16', 'int8'), help="(default: the file's, fp32)"
+    )
+    parser.add_argument('--threads', type=int, metavar='N', help='CPU threads (default: all)')
     parser.add_argument('--batch-size', type=int, default=1, help='images at once (default: 1)')
     parser.add_argument('--show', action='store_true', help='show each drawing; q stops showing')
     parser.add_argument('--no-save-vis', action='store_true', help='write no drawings')

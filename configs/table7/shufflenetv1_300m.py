@@ -1,5 +1,5 @@
-# ShuffleNet v1:
-# g = 3) 1.5x, the 300M cell of the paper's Table 7 (292.4 M multiply-adds at 224.
+# ShuffleNet v1 (g = 3) 1.5x, the 300M cell of the paper's Table 7:
+# 292.4 M multiply-adds at 224.
 _base_ = 'shufflenetv1_40m.py'
 model = dict(
     backbone=dict(widen_factor=1.5),

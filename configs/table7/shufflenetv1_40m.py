@@ -1,5 +1,5 @@
-# ShuffleNet v1:
-# g = 3) 0.5x, the 40M cell of the paper's Table 7 (37.6 M multiply-adds at 224.
+# ShuffleNet v1 (g = 3) 0.5x, the 40M cell of the paper's Table 7:
+# 37.6 M multiply-adds at 224.
 # No weights are published: it starts from scratch, the norms train, nothing is frozen. With weights
 # of your own, set init_cfg, and frozen_stages=1 and norm_eval=True as the authors do.
 _base_ = '../lighthead_shufflev2star.py'

@@ -1,8 +1,11 @@
-"""What ``tools/complexity.py`` does: how a detector's MACs divide over its rooms."""
+"""What ``tools/complexity.py`` does: how detectors' MACs divide over their rooms."""
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+import torch.nn as nn
 from rich.console import Console
 
 from lighthead.cli import EXIT_CODES
@@ -18,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="How a detector's multiply-adds (the paper's FLOPs) divide over its parts.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument('config', help='of a detector; mmdet:<path> for one of mmdet')
+    parser.add_argument('config', nargs='+', help='of a detector; mmdet:<path> for one of mmdet')
     parser.add_argument(
         '--shape',
         type=height_width,
@@ -27,21 +30,36 @@ def build_parser() -> argparse.ArgumentParser:
         metavar='HxW',
         help='sizes of the image (800x1200, and 800x1216 as it is padded)',
     )
+    parser.add_argument(
+        '--table7',
+        action='store_true',
+        help="a row of Markdown for each config, with the paper's Table 7 beside",
+    )
     parser.add_argument('--debug', action='store_true', help='show tracebacks of errors')
     return parser
 
 
 def main(args: argparse.Namespace) -> None:
     """Count and print."""
+    from lighthead.speed.detectors import build_mmdet_detector
+    from lighthead.speed.table7_report import table7_rows
+
+    if args.table7:
+        for line in table7_rows(args.config):
+            print(line)
+        return
+    for config in args.config:
+        _print_shares(build_mmdet_detector(config), config, args.shape)
+
+
+def _print_shares(model: nn.Module, config: str, shapes: Sequence[tuple[int, int]]) -> None:
     from lighthead.speed.console import rich_table
     from lighthead.speed.detector_complexity import detector_shares
-    from lighthead.speed.detectors import build_mmdet_detector
     from lighthead.speed.record import Table
 
-    model = build_mmdet_detector(args.config)
     rois = model.test_cfg.get('rpn', {}).get('max_per_img')
     console = Console(width=None if sys.stdout.isatty() else 100)
-    for height, width in args.shape:
+    for height, width in shapes:
         shares = detector_shares(model, height, width)
         total = sum(share.macs for share in shares)
         rows = [
@@ -50,9 +68,9 @@ def main(args: argparse.Namespace) -> None:
         ]
         parameters = sum(share.parameters for share in shares) / 1e6
         rows.append(('sum', f'{total / 1e6:.0f}', '100.0%', f'{parameters:.2f}'))
-        title = f'{height}x{width}: {total / 1e9:.3f} G multiply-adds'
-        note = f'The R-CNN head is counted for {rois} RoIs.' if rois else ''
+        title = f'{Path(config).stem}, {height}x{width}: {total / 1e9:.3f} G multiply-adds'
         columns = ('part', 'M MACs', 'share', 'M parameters')
         console.print(rich_table(Table(title, columns, rows), console))
-        if note:
+        if rois:
+            note = f'The R-CNN head is counted for {rois} RoIs.'
             console.print(f'[dim]{note}[/dim]', highlight=False)

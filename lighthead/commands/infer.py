@@ -38,7 +38,9 @@ class InferOptions:
     out_dir: str = 'outputs'
     pred_score_thr: float = 0.3
     device: str | None = None
-    precision: str = 'fp32'
+    backend: str | None = None
+    precision: str | None = None
+    threads: int | None = None
     batch_size: int = 1
     show: bool = False
     no_save_vis: bool = False
@@ -63,7 +65,9 @@ def infer(options: InferOptions) -> int:
     detector = Detector(
         options.checkpoint,
         device=options.device,
+        backend=options.backend,
         precision=options.precision,
+        threads=options.threads,
         score_thr=options.pred_score_thr,
         batch_size=options.batch_size,
         trust=options.trust_checkpoint,

@@ -3,10 +3,10 @@
 mmengine's launchers call ``torch.cuda.set_device`` whatever the backend, and
 its runner gives DistributedDataParallel a device id that a model on the CPU
 refuses. Here the processes are joined before the runner is built, which then
-leaves them alone. Losses are not reduced over the processes: each divides by
-what is the same everywhere (RPN: 256 anchors per image; R-CNN with OHEM: K per
-image), so that the mean of the gradients is the gradient of the mean. OHEM
-chooses among the RoIs of its own process, as the paper's does on each GPU.
+leaves them alone. Every loss divides by what is the same in all processes (RPN
+and plain samplers: the mean count, all-reduced; OHEM: K per image), so that the
+mean of the gradients is the gradient of the mean.
+OHEM chooses among the RoIs of its own process, as the paper's does on each GPU.
 """
 
 import os

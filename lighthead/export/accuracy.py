@@ -1,10 +1,12 @@
 """AP and seconds per image of a detector, on a data set in COCO layout."""
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from mmengine.logging import MMLogger
 
 from lighthead.data.clean import load_coco_json
 from lighthead.data.layout import Split, find_coco_layout
@@ -76,5 +78,11 @@ def measure(
 def _ap(results: list[dict], detector: Detector, split: Split) -> tuple[float, float]:
     metric = CocoDetMetric(ann_file=str(split.ann_file))
     metric.dataset_meta = dict(classes=tuple(detector.classes))
-    figures = metric.compute_metrics([(dict(img_id=r['img_id']), r) for r in results])
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # without its tables: two figures are wanted
+    try:
+        figures = metric.compute_metrics([(dict(img_id=r['img_id']), r) for r in results])
+    finally:
+        logger.setLevel(level)
     return figures['bbox_mAP'], figures['bbox_mAP_50']

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lighthead.models.backbones import zoo
 from lighthead.models.classifier import ImageClassifier
 from lighthead.pretrained import adapt_model_cfg, from_scratch
+from lighthead.speed.table7_report import table7_rows
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 MAIN = ('_x0_5', '', '_x1_5', '_x2_0')
@@ -88,6 +89,16 @@ def test_learns_a_step_and_detects(network: zoo.Network) -> None:
 def test_the_folder_holds_the_other_twelve_cells() -> None:
     files = {f'table7/{path.name}' for path in (CONFIGS / 'table7').glob('*.py')}
     assert files == {config_name(n) for n in zoo.TABLE7 if n.family in STEMS}
+
+
+def test_the_readme_shows_what_is_counted() -> None:
+    readme = (CONFIGS.parent / 'README.md').read_text().splitlines()
+    names = [str(CONFIGS / config_name(network)) for network in zoo.TABLE7]
+    rows = list(table7_rows(names))
+    assert len(rows) == 22
+    shown = {line.split('|')[1]: line.split('|')[:-2] for line in readme if line.startswith('| `')}
+    for row in rows[2:]:
+        assert shown[row.split('|')[1]] == row.split('|')[:-2], 'all but the column of ours'
 
 
 def test_cells_differ_from_the_main_config_in_the_backbone_and_its_channels_only() -> None:

@@ -95,11 +95,6 @@ def two(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work_dir
 
 
-@pytest.mark.xfail(
-    reason='open: the RPN box loss of two processes was once 0.2 % off that of one process; '
-    'mmdet divides it by the samples of a process',
-    strict=False,
-)
 def test_losses_gradients_and_rates_equal_one_processs(one: Path, two: Path) -> None:
     single, pair = steps(one), steps(two)
     assert len(single['losses']) == len(pair['losses']) == 4

@@ -4,6 +4,7 @@ import torch
 from mmdet.models import RPNHead
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import scale_boxes
+from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -27,6 +28,16 @@ class LightHeadRPN(RPNHead):
         """
         scores, deltas = super().forward(x[:1])
         return [score.float() for score in scores], [delta.float() for delta in deltas]
+
+    def get_targets(self, anchor_list: list[list[Tensor]], *args, **kwargs) -> tuple:
+        """mmdet's targets; the divisor of the losses is the mean over the processes.
+
+        A process may find fewer than 256 anchors in an image, and mmdet counts an image without
+        a positive one as 257: with a divisor of its own, its images would weigh more or less.
+        """
+        targets = super().get_targets(anchor_list, *args, **kwargs)
+        divisor = anchor_list[0][0].new_tensor(targets[4])
+        return (*targets[:4], reduce_mean(divisor), *targets[5:])
 
     def _bbox_post_process(
         self,

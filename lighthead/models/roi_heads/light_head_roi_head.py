@@ -9,6 +9,7 @@ from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.task_modules.samplers import BaseSampler, SamplingResult
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox2roi
+from mmdet.utils import reduce_mean
 from torch import Tensor
 
 
@@ -48,16 +49,20 @@ class LightHeadRoIHead(StandardRoIHead):
     def bbox_loss(
         self, x: tuple[Tensor, ...], sampling_results: list[SamplingResult]
     ) -> dict[str, dict | Tensor]:
-        """R-CNN losses of the sampled RoIs, or of the hardest of them divided by K."""
-        if not self.ohem_rois_per_image:
-            return super().bbox_loss(x, sampling_results)
+        """R-CNN losses of the sampled RoIs, or of the hardest of them, divided by their budget.
+
+        The budget is K with OHEM, otherwise the mean over the processes of the sampled RoIs:
+        the same in every process, so that each RoI of a step weighs the same.
+        """
         rois = bbox2roi([result.priors for result in sampling_results])
         targets = self.bbox_head.get_targets(sampling_results, self.train_cfg)
         budget = self.ohem_rois_per_image * len(sampling_results)
-        if len(rois) > budget:
+        if budget and len(rois) > budget:
             chosen = hardest(self._losses_without_gradient(x, rois, targets), budget)
             rois = rois[chosen]
             targets = tuple(target[chosen] for target in targets)
+        if not budget:
+            budget = reduce_mean(rois.new_tensor(float(len(rois)))).clamp(min=1)
         results = self._bbox_forward(x, rois)
         losses = self.bbox_head.loss(results['cls_score'], results['bbox_pred'], rois, *targets)
         results['loss_bbox'] = self._divided_by_budget(losses, results, len(rois) / budget)
@@ -74,8 +79,8 @@ class LightHeadRoIHead(StandardRoIHead):
         )
 
     @staticmethod
-    def _divided_by_budget(losses: dict, results: dict, share: float) -> dict:
-        """Turn means over the chosen RoIs into sums divided by K."""
+    def _divided_by_budget(losses: dict, results: dict, share: float | Tensor) -> dict:
+        """Turn means over the RoIs into sums divided by the budget."""
         if 'loss_cls' not in losses:  # mmdet leaves it out where there is no RoI at all
             losses['loss_cls'] = results['cls_score'].sum() * 0
         return {
