@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	"$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$p"; break; }; done)
 
 DEMO := configs/lighthead_shufflev2star_demo.py
-DEMO_EPOCHS := 100
+DEMO_EPOCHS := 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint format clean

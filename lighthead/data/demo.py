@@ -1,9 +1,9 @@
 """The demo data set: drawn scenes in COCO layout, made anew from a seed.
 
 Small enough to travel with the code and to be learnt from scratch on a CPU in
-minutes, yet with what makes detection work: eight classes, fourfold changes of
-scale, rotation, occlusion, truncation at the border, and clutter that is none
-of the classes. ``tools/make_demo_data.py`` writes it.
+minutes, yet with what makes detection work: six classes, many objects per
+picture, changes of scale, rotation, occlusion, truncation at the border, and
+clutter that is none of the classes. ``tools/make_demo_data.py`` writes it.
 """
 
 import json
@@ -20,7 +20,7 @@ SEED = 2018
 COUNTS = {'train': 100, 'val': 32}
 IMAGE_SIZES = ((256, 256), (272, 208), (288, 216), (208, 272), (240, 256))
 """(width, height) in pixels."""
-SIDES = (30, 84)
+SIDES = (28, 72)
 """Shortest and longest side of an object before it is turned, in pixels."""
 LEAST_VISIBLE = 0.55
 """Fraction of an object inside the image and not hidden by another, at least."""
@@ -193,7 +193,7 @@ def scene_of(split: str, number: int) -> Scene:
     rng = np.random.default_rng([SEED, list(COUNTS).index(split), number])
     if split == 'train' and number % 50 == 49:
         return draw_scene((), rng)
-    count = int(rng.integers(3, 7))
+    count = int(rng.integers(6, 11))
     first = [KINDS[number % len(KINDS)]]
     others = [KINDS[i] for i in rng.integers(len(KINDS), size=count - 1)]
     return draw_scene(first + others, rng)
