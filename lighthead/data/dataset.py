@@ -1,5 +1,6 @@
 """COCO data set whose classes come from its JSON and whose augmentation can be replayed."""
 
+import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ class CocoDetDataset(CocoDataset):
       choice of another image where it returns None) are a function of (seed,
       epoch, index), whatever the number of workers, and the generators' states
       are restored after. A plain index leaves the generators alone.
+    - An image of another size than the file says is told once.
 
     Args:
         seed: The run's seed.
@@ -75,6 +77,7 @@ class CocoDetDataset(CocoDataset):
 
     def __init__(self, *args, seed: int = 0, metainfo: Mapping | None = None, **kwargs) -> None:
         self.seed = seed
+        self._warned_of_size = False
         self._classes_given = bool(metainfo) and metainfo.get('classes') is not None
         super().__init__(*args, metainfo=metainfo, **kwargs)
 
@@ -146,7 +149,7 @@ class CocoDetDataset(CocoDataset):
     def prepare_data(self, idx: int) -> dict | None:
         """The pipeline's result for one image; None makes the caller take another."""
         try:
-            return super().prepare_data(idx)
+            result = super().prepare_data(idx)
         except Exception as error:
             path = Path(self.get_data_info(idx)['img_path'])
             if not path.is_file():
@@ -157,6 +160,24 @@ class CocoDetDataset(CocoDataset):
                     f'{self.ann_file}.'
                 ) from error
             raise
+        self._compare_sizes(idx, result)
+        return result
+
+    def _compare_sizes(self, idx: int, result: object) -> None:
+        """Warn of the first image whose file is of another size than the annotations say."""
+        sample = result.get('data_samples') if isinstance(result, dict) else None
+        if self._warned_of_size or sample is None or 'ori_shape' not in sample:
+            return
+        info, (height, width) = self.get_data_info(idx), sample.ori_shape
+        if (info['width'], info['height']) != (width, height):
+            self._warned_of_size = True
+            print_log(
+                f'{info["img_path"]} is {width} x {height} pixels, but {self.ann_file} says '
+                f'{info["width"]} x {info["height"]}: its boxes lie elsewhere (was it resized, or '
+                'turned by an EXIF tag?). Other images may have the same fault.',
+                'current',
+                logging.WARNING,
+            )
 
 
 def _few(names: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ what was trained before is skipped as numbers, without opening an image.
 """
 
 from collections.abc import Iterator
-from itertools import islice
 
 import numpy as np
 from mmdet.registry import DATA_SAMPLERS
@@ -38,7 +37,7 @@ class ResumableSampler(DefaultSampler):
 
 @DATA_SAMPLERS.register_module()
 class ResumableBatchSampler(BatchSampler):
-    """Batches of (epoch, index), of one orientation each, that can start anywhere.
+    """Batches of (epoch, index), of one orientation each.
 
     Portrait and landscape images go to different batches, which saves padding.
     What is left at the end of an epoch (less than a batch of each) is mixed,
@@ -65,27 +64,19 @@ class ResumableBatchSampler(BatchSampler):
         super().__init__(sampler, batch_size, drop_last)
         self.group_by_aspect_ratio = group_by_aspect_ratio
         self._portrait: np.ndarray | None = None
-        self._skip = 0
-
-    def skip_batches(self, count: int) -> None:
-        """Make the next iteration, and only that one, start at batch ``count``."""
-        if count < 0:
-            raise ValueError(f'cannot skip {count} batches')
-        self._skip = count
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order and augmentation the next iteration has."""
         self.sampler.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[list[int] | list[tuple[int, int]]]:
-        # Not a generator: skip and epoch hold from the moment of this call,
+        # Not a generator: the epoch holds from the moment of this call,
         # whenever workers fetch the first batch.
-        skip, self._skip = self._skip, 0
         epoch = getattr(self.sampler, 'epoch', 0)
         batches = self._index_batches(list(self.sampler))
         if getattr(self.sampler.dataset, 'accepts_epoch', False):
             batches = ([(epoch, index) for index in batch] for batch in batches)
-        return islice(batches, skip, None)
+        return batches
 
     def _index_batches(self, indices: list[int]) -> Iterator[list[int]]:
         portrait = self._orientations() if self.group_by_aspect_ratio else None

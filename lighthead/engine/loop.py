@@ -108,7 +108,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         if self.epoch_iter:
             done = f'{self.epoch_iter} of {len(loader)} batches'
             self.runner.logger.info(f'Resuming epoch {self._epoch + 1} after {done}.')
-            loader = _rest_of(loader, self.epoch_iter)
+            loader = rest_of(loader, self.epoch_iter)
         iterator = iter(loader)
         self._restore_rng()
         return iterator
@@ -119,7 +119,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             self._rng_state = None
 
 
-def _rest_of(loader: DataLoader, skipped: int) -> DataLoader:
+def rest_of(loader: DataLoader, skipped: int) -> DataLoader:
     """A loader of the batches after the first ``skipped`` ones.
 
     Their indices are listed at once, which loads nothing. (Asking the batch

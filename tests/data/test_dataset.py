@@ -184,3 +184,16 @@ def test_faults_of_the_pipeline_are_not_blamed_on_the_image(pristine_coco: Path)
 
     with pytest.raises(KeyError, match='fault'):
         dataset_of(pristine_coco, pipeline=[fault])[0, 0]
+
+
+def test_an_image_of_another_size_is_told_once(spoil: Callable, monkeypatch) -> None:
+    def resized(content: dict) -> None:
+        content['images'][0]['width'] += 7
+
+    dataset = dataset_of(spoil(resized), pipeline=AUGMENT)
+    told = []
+    monkeypatch.setattr('lighthead.data.dataset.print_log', lambda text, *args: told.append(text))
+    for index in (0, 1, 0):
+        dataset[(0, index)]
+    assert len(told) == 1
+    assert 'its boxes lie elsewhere' in told[0]
