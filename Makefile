@@ -1,11 +1,13 @@
 # Two commands do all: make demo, make test. Both install what they need into .venv first.
-# Another Python: make setup PYTHON=/path/to/python3.12. More extras: make setup EXTRAS=lite,dev,export.
+# Another Python: make setup PYTHON=/path/to/python3.12. More extras: make setup EXTRAS=lite,export.
+# The tests take all of them, so that nothing is skipped for want of a package.
 
-EXTRAS ?= lite,dev
+EXTRAS ?= lite
+TEST_EXTRAS := lite,dev,bench,export,openvino
 comma := ,
 VENV := .venv
 PY := $(VENV)/bin/python
-STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+STAMP = $(VENV)/.installed-$(subst $(comma),+,$(1))
 
 # The first Python of the machine that is new enough, unless PYTHON names one.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -16,14 +18,16 @@ DEMO := configs/lighthead_shufflev2star_demo.py
 DEMO_EPOCHS := 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format clean
+.PHONY: help setup setup-test demo test test-slow lint format clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(STAMP)  ## make .venv and install lighthead into it (pinned versions, wheels only)
+setup: $(call STAMP,$(EXTRAS))  ## make .venv and install lighthead into it (pinned versions, wheels only)
 
-$(STAMP): pyproject.toml constraints.txt
+setup-test: $(call STAMP,$(TEST_EXTRAS))
+
+$(VENV)/.installed-%: pyproject.toml constraints.txt
 	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
 		echo "error: lighthead needs Python 3.11 or newer: make setup PYTHON=/path/to/python3.11" >&2; \
 		exit 2; }
@@ -33,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (torch brings about 4 GB of libraries; minutes)"
 	$(PY) -m pip install --quiet --only-binary=:all: -c constraints.txt setuptools
 	$(PY) -m pip install --quiet --only-binary=:all: -c constraints.txt --no-build-isolation \
-		--editable '.[$(EXTRAS)]'
+		--editable '.[$(subst +,$(comma),$*)]'
 	@$(PY) -c 'import lighthead'
 	@touch $@
 
@@ -43,17 +47,17 @@ demo: setup  ## train on the data that ships, print the COCO table, draw boxes
 	$(PY) tools/test.py $(DEMO) work_dirs/demo/epoch_$(DEMO_EPOCHS).pth --work-dir work_dirs/demo/test
 	$(PY) tools/infer.py work_dirs/demo/epoch_$(DEMO_EPOCHS).pth data/demo/val --out-dir outputs/demo
 
-test: setup  ## the tests, without the slow ones
+test: setup-test  ## the tests, without the slow ones
 	$(PY) -m pytest -n 2 -m 'not slow'
 
-test-slow: setup  ## the slow tests: kills, resumes, trainings
+test-slow: setup-test  ## the slow tests: kills, resumes, trainings
 	$(PY) -m pytest -m slow
 
-lint: setup  ## style
+lint: setup-test  ## style
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-format: setup  ## put the style right
+format: setup-test  ## put the style right
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 

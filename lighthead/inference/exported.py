@@ -76,7 +76,7 @@ def missing_extra(package: str, extra: str) -> UserError:
     """The sentence for a package that is not installed."""
     return UserError(
         f"{package} is not installed: pip install 'lighthead[{extra}]', or make setup "
-        f'EXTRAS=lite,dev,{extra}.'
+        f'EXTRAS=lite,{extra}.'
     )
 
 

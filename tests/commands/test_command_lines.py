@@ -10,6 +10,8 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from lighthead.models.backbones import ShuffleNetV2
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'data' / 'demo'
 CONFIG = 'configs/lighthead_shufflev2star_demo.py'
@@ -137,3 +139,31 @@ def test_an_earlier_run_is_not_overwritten(run_dir: Path) -> None:
     done = command('tools/train.py', CONFIG, '--from-scratch', '--work-dir', run_dir)
     assert done.returncode == 2
     assert '--resume' in done.stderr
+
+
+@pytest.mark.slow
+def test_resume_needs_the_pretrained_weights_no_more(tmp_path: Path) -> None:
+    weights = tmp_path / 'backbone.pth'
+    torch.save(ShuffleNetV2(0.5, out_indices=(0, 1, 2, 3)).state_dict(), weights)
+    work_dir = tmp_path / 'run'
+    settings = [
+        f'model.backbone.init_cfg.checkpoint={weights}',
+        'model.backbone.frozen_stages=-1',
+        'train_dataloader.dataset.indices=8',
+        'train_dataloader.num_workers=0',
+        'train_dataloader.persistent_workers=False',
+        'val_dataloader.dataset.indices=2',
+        'val_dataloader.num_workers=0',
+        'val_dataloader.persistent_workers=False',
+    ]
+    line = ['tools/train.py', 'configs/finetune/lighthead_shufflev2star_x0_5.py']
+    line += ['--data-root', DEMO, '--work-dir', work_dir]
+    first = command(*line, '--cfg-options', *settings, 'train_cfg.max_epochs=1')
+    assert first.returncode == 0, first.stderr[-3000:]
+    weights.unlink()
+    again = command(*line, '--resume', '--cfg-options', *settings, 'train_cfg.max_epochs=2')
+    assert again.returncode == 0, again.stderr[-3000:]
+    first_run, second_run = (
+        torch.load(work_dir / f'epoch_{epoch}.pth', weights_only=True)['meta'] for epoch in (1, 2)
+    )
+    assert (first_run['epoch'], second_run['epoch']) == (1, 2)
