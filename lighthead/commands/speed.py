@@ -71,7 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text in SUBCOMMANDS.items():
         sub = subparsers.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
         sub.add_argument('--debug', action='store_true', help='show tracebacks of errors')
-        sub.add_argument('--out', type=Path, metavar='DIR', help='write JSON, CSV, PNG and HTML')
+        sub.add_argument(
+            '--out', type=Path, metavar='DIR', help='write JSON, CSV, PNG, HTML and Markdown'
+        )
         if name == 'compare':
             sub.add_argument('results', nargs=2, type=Path, metavar='RESULTS.json')
         else:

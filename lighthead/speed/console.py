@@ -27,6 +27,15 @@ def roofline_line(roofline: dict) -> str:
     )
 
 
+def fact_lines(result: Result) -> list[str]:
+    """What a page says before its tables: the machine, its limits, what was timed, and when."""
+    lines = [machine_line(result.machine, result.settings)]
+    lines += ['Machine limit: ' + roofline_line(roofline) for roofline in result.rooflines]
+    covers = sorted({row['covers'] for row in result.measurements if row.get('covers')})
+    lines += [f'Times cover: {text}' for text in covers]
+    return [*lines, f'tools/speed.py {result.subcommand}, {result.date}']
+
+
 def print_result(result: Result, console: Console) -> None:
     """Print the tables and what there is to say about them."""
     console.print(f'[bold]{result.title}[/bold]')

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from html import escape
 
-from lighthead.speed.console import machine_line, roofline_line
+from lighthead.speed.console import fact_lines
 from lighthead.speed.record import FIELDS, Result, Table
 
 STYLE = """
@@ -78,11 +78,7 @@ def render_report(result: Result, images: Mapping[str, bytes]) -> str:
 
 
 def _facts(result: Result) -> str:
-    lines = [machine_line(result.machine, result.settings)]
-    lines += ['Machine limit: ' + roofline_line(roofline) for roofline in result.rooflines]
-    covers = sorted({row['covers'] for row in result.measurements if row.get('covers')})
-    lines += [f'Times cover: {text}' for text in covers]
-    lines.append(f'tools/speed.py {result.subcommand}, {result.date}')
+    lines = fact_lines(result)
     return '<div class="facts">' + ''.join(f'<div>{escape(x)}</div>' for x in lines) + '</div>'
 
 

@@ -1,10 +1,11 @@
-"""Writing a result into a folder: results.json, results.csv, PNGs and report.html."""
+"""Writing a result into a folder: results.json, results.csv, PNGs, report.html and report.md."""
 
 from pathlib import Path
 
 from lighthead.errors import UserError
 from lighthead.speed.figures import save_all
 from lighthead.speed.html import render_report
+from lighthead.speed.markdown import render_markdown
 from lighthead.speed.record import Result, write_csv, write_json
 
 
@@ -28,5 +29,7 @@ def write_report(result: Result, folder: Path) -> list[Path]:
     write_csv(result, folder / 'results.csv')
     images = save_all(result.pictures, folder)
     (folder / 'report.html').write_text(render_report(result, images), encoding='utf-8')
-    names = ['results.json', 'results.csv', *(f'{name}.png' for name in images), 'report.html']
+    (folder / 'report.md').write_text(render_markdown(result), encoding='utf-8')
+    pictures = [f'{name}.png' for name in images]
+    names = ['results.json', 'results.csv', *pictures, 'report.html', 'report.md']
     return [folder / name for name in names]

@@ -85,6 +85,15 @@ def test_report_is_one_page_without_references(table8):
     assert (table8 / 'error_speed.png').stat().st_size > 1000
 
 
+def test_markdown_shows_the_tables_and_the_pictures(table8):
+    page = (table8 / 'report.md').read_text()
+    assert page.startswith('# ')
+    assert '](macs_speed.png)' in page
+    rows = [line for line in page.splitlines() if line.startswith('| ')]
+    assert len({line.count('|') - line.count('\\|') for line in rows[:5]}) == 1
+    assert len(rows) >= 6 + 2
+
+
 def test_record_names_no_host_user_or_folder(table8):
     import getpass
     import socket
