@@ -61,9 +61,11 @@ param_scheduler = [
 ]
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=lr, weight_decay=0.05),
-    # A weight of the separable convolutions has 15,360 inputs, all positive: a step of AdamW's size
-    # would throw its output about. (With SGD, the authors triple the step instead.)
-    paramwise_cfg=dict(_delete_=True, custom_keys={'neck': dict(lr_mult=0.1)}),
+    # The pretrained stages move slowly, so that few images do not undo what they know.
+    paramwise_cfg=dict(
+        _delete_=True,
+        custom_keys={'backbone.conv1': dict(lr_mult=0.2), 'backbone.stage': dict(lr_mult=0.2)},
+    ),
 )
 auto_scale_lr = dict(enable=False)
 custom_hooks = [
