@@ -4,13 +4,15 @@ For the two test settings that people use: (a) 1000 proposals before suppression
 threshold of 0.05, as torchvision's default; (b) the paper's 6000 and none. The image is resized to
 a short side of 800 and a long side of at most 1200, batch 1. Ours is a trained checkpoint on every
 backend that is installed; torchvision's has random weights, since its trained ones would have to be
-fetched, and keeps its own settings. INT8 needs pictures to calibrate with. The ratios compare with
+fetched, and keeps its own settings. INT8 needs a data set in COCO
+layout to calibrate with; what it costs in AP is printed with its export. The ratios compare with
 torchvision's in the group; the last column with torchvision's on the same backend and precision.
 
-    python benchmarks/inference.py CHECKPOINT IMAGE --threads 2 --calib DIR
+    python benchmarks/inference.py CHECKPOINT IMAGE --threads 2 --data-root DIR
 """
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,6 +29,7 @@ from torchvision.transforms.functional import to_tensor
 
 from lighthead import Detector
 from lighthead.commands.export import ExportOptions, export
+from lighthead.data.layout import find_coco_layout
 from lighthead.engine.checkpoint import load_checkpoint_file
 from lighthead.inference.images import read_image
 from lighthead.speed.memory import peak_memory
@@ -39,6 +42,8 @@ TEST_SETTINGS = {
     'a': dict(nms_pre=1000, score_thr=0.05),
     'b': dict(nms_pre=6000, score_thr=0.0),
 }
+EVALUATED = 50
+"""Images on which the loss of AP by INT8 is printed."""
 TORCHVISION = 'fasterrcnn_mobilenet_v3_large_fpn'
 
 
@@ -59,7 +64,7 @@ def with_settings(checkpoint: str, folder: Path, nms_pre: int, score_thr: float)
 
 
 def ours(
-    checkpoint: Path, folder: Path, score_thr: float, threads: int, calib: str | None
+    checkpoint: Path, folder: Path, score_thr: float, threads: int, data_root: str | None
 ) -> dict[str, Detector]:
     """The detector on every backend and precision that runs here, by its label."""
     make = partial(Detector, score_thr=score_thr, device='cpu', threads=threads)
@@ -74,9 +79,17 @@ def ours(
     if 'openvino' in files:
         for precision in ('fp32', 'bf16'):
             detectors[f'openvino {precision}'] = make(files['openvino'], precision=precision)
-        if calib:
-            out = str(folder / f'{checkpoint.stem}_int8.xml')
-            options = ExportOptions(str(checkpoint), 'openvino', out, int8=True, calib=calib)
+        if data_root:
+            options = ExportOptions(
+                str(checkpoint),
+                'openvino',
+                str(folder / f'{checkpoint.stem}_int8.xml'),
+                int8=True,
+                calib=str(find_coco_layout(data_root).train.img_dir),
+                calib_images=100,
+                data_root=data_root,
+                eval_images=EVALUATED,
+            )
             detectors['openvino int8'] = make(export(options))
     return detectors
 
@@ -152,9 +165,9 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument('checkpoint', help='of tools/train.py')
     parser.add_argument('image', help='a photograph')
-    parser.add_argument('--calib', metavar='DIR', help='pictures to calibrate INT8 with')
+    parser.add_argument('--data-root', metavar='DIR', help='to calibrate INT8 with')
     args = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     image = read_image(args.image)
     plan = Plan(min_time=args.seconds, rounds=args.rounds, warmup=2)
     rgb = np.ascontiguousarray(image[..., ::-1])
@@ -167,7 +180,7 @@ def main() -> None:
         }
         for letter, settings in TEST_SETTINGS.items():
             checkpoint = with_settings(args.checkpoint, folder, **settings)
-            calls = ours(checkpoint, folder, settings['score_thr'], args.threads, args.calib)
+            calls = ours(checkpoint, folder, settings['score_thr'], args.threads, args.data_root)
             work = [Workload(f'torchvision: {k}', call) for k, call in rival_calls.items()]
             work += [Workload(f'ours: {k}', partial(call, image)) for k, call in calls.items()]
             found = measure(work, plan, torch.device('cpu'))
