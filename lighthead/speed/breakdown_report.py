@@ -35,7 +35,8 @@ def _table(result: Result, in_percent: bool) -> Table:
     note = (
         f'Batch {first["batch"]}, {first["threads"]} thread(s). The profiler slows small '
         'operations down, so its shares lean towards networks of many of them; they divide the '
-        'time measured without it.'
+        'time measured without it. Others: what no kernel accounts for, that is Python, torch '
+        'choosing kernels, and memory being allocated.'
     )
     return Table(title, ['network', *KINDS, 'sum'], lines, note)
 

@@ -17,6 +17,7 @@ from lighthead.errors import UserError
 from lighthead.speed.bench import Bench
 from lighthead.speed.detector_complexity import detector_shares
 from lighthead.speed.detector_runner import (
+    PADDING,
     PROPOSALS,
     Candidate,
     Proposals,
@@ -196,10 +197,15 @@ def complexity_of(model: nn.Module, size: tuple[int, int]) -> dict[str, int] | N
         return None
     if takes_proposals(model):
         apply_proposals(model, PROPOSALS['paper'])
-    try:
-        return {share.part: share.macs for share in detector_shares(model, *size)}
-    except (UserError, AttributeError, TypeError, NotImplementedError):
-        return None  # an unusual head: the speed is there all the same
+    padded = tuple(-(-side // PADDING) * PADDING for side in size)
+    for sides in (size, padded):  # feature pyramids take multiples of 32 alone
+        try:
+            return {share.part: share.macs for share in detector_shares(model, *sides)}
+        except (UserError, AttributeError, TypeError, NotImplementedError):
+            return None  # an unusual head: the speed is there all the same
+        except RuntimeError:
+            continue
+    return None
 
 
 def _add_memory(bench: Bench, cases: list[Case], image: str | None, result: Result) -> None:

@@ -33,6 +33,8 @@ class Proposals(NamedTuple):
         return f'{self.before}/{self.after}/{self.score:g}'
 
 
+PADDING = 32
+"""Sides are padded to a multiple of this: feature pyramids need it."""
 PROPOSALS = {'torchvision': Proposals(1000, 1000, 0.05), 'paper': Proposals(6000, 1000, 0.0)}
 
 
@@ -52,7 +54,10 @@ class Candidate:
         """The detector, in eval mode."""
         if self.name.startswith(TORCHVISION):
             return build_torchvision_detector(self.name.removeprefix(TORCHVISION), size)
-        return build_mmdet_detector(self.name, self.checkpoint)
+        model = build_mmdet_detector(self.name, self.checkpoint)
+        if getattr(model.data_preprocessor, 'pad_size_divisor', PADDING) < PADDING:
+            model.data_preprocessor.pad_size_divisor = PADDING  # its own pipeline would pad
+        return model
 
 
 @dataclass(frozen=True)

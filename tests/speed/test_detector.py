@@ -88,7 +88,7 @@ def test_command_times_competitors_side_by_side(configs, tmp_path, monkeypatch, 
     arguments = ['detector', configs / 'lighthead_shufflev2star_x0_5.py', '--quick', '--fuse-bn']
     arguments += ['--against', 'mmdet:rtmdet/rtmdet_tiny_8xb32-300e_coco.py']
     arguments += ['torchvision:fasterrcnn_mobilenet_v3_large_320_fpn', '--batch', 4]
-    arguments += ['--threads', 1, '--shape', '64x96', '--out', tmp_path]
+    arguments += ['--threads', 1, '--shape', '72x104', '--out', tmp_path]
     assert run(main, build_parser().parse_args([str(a) for a in arguments])) == 0
     rows = read_result(tmp_path)['measurements']
     assert len(rows) == 2 * (2 + 1 + 2)  # batches x settings: ours two, RTMDet one, torchvision two
