@@ -11,11 +11,11 @@ torchvision's in the group; the last column with torchvision's on the same backe
     python benchmarks/inference.py CHECKPOINT IMAGE --threads 2 --data-root DIR
 """
 
+import importlib.util
 import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +47,14 @@ EVALUATED = 50
 TORCHVISION = 'fasterrcnn_mobilenet_v3_large_fpn'
 
 
+RUNTIMES = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
+
+
+def installed(*packages: str) -> bool:
+    """Whether all of these can be imported."""
+    return all(importlib.util.find_spec(name) for name in packages)
+
+
 def with_settings(checkpoint: str, folder: Path, nms_pre: int, score_thr: float) -> Path:
     """A copy of a checkpoint whose config has these test settings and the image size."""
     content = load_checkpoint_file(checkpoint)
@@ -72,7 +80,7 @@ def ours(
     files = {}
     for name, suffix in (('onnx', 'onnx'), ('openvino', 'xml')):
         out = folder / f'{checkpoint.stem}.{suffix}'
-        with suppress(ImportError):
+        if installed('onnx', 'onnxscript', RUNTIMES[name]):
             files[name] = export(ExportOptions(str(checkpoint), name, str(out)))
     if 'onnx' in files:
         detectors['onnxruntime fp32'] = make(files['onnx'])
@@ -112,18 +120,20 @@ def exported_torchvision(image: np.ndarray, folder: Path, threads: int) -> dict[
     path = folder / 'torchvision.onnx'
     pixels = to_tensor(image)
     calls: dict[str, Callable] = {}
-    with suppress(ImportError):
+    if not installed('onnx'):
+        return calls
+    torch.onnx.export(
+        torchvision_detector(), ([pixels],), str(path), opset_version=17, dynamo=False
+    )
+    if installed('onnxruntime'):
         import onnxruntime
 
-        torch.onnx.export(
-            torchvision_detector(), ([pixels],), str(path), opset_version=17, dynamo=False
-        )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         session = onnxruntime.InferenceSession(path, options, ['CPUExecutionProvider'])
         name = session.get_inputs()[0].name
         calls['onnxruntime fp32'] = lambda: session.run(None, {name: to_tensor(image).numpy()})
-    with suppress(ImportError):
+    if installed('openvino'):
         import openvino
 
         core = openvino.Core()

@@ -1,5 +1,6 @@
 """A file of torch.export behind the detector."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,19 +26,12 @@ class ExportedProgramBackend:
         threads: Of torch, for the whole process.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        precision: str | None = None,
-        threads: int | None = None,
-        device: torch.device | str = 'cpu',
-    ) -> None:
-        import json
+    device = torch.device('cpu')
 
+    def __init__(
+        self, path: Path, precision: str | None = None, threads: int | None = None
+    ) -> None:
         extra = {METADATA_FILE: ''}
-        self.device = torch.device('cpu')
-        if torch.device(device).type != 'cpu':
-            raise UserError(f"{path} was exported for the CPU: choose device='cpu'.")
         try:
             program = torch.export.load(path, extra_files=extra)
         except Exception as error:  # whatever is wrong with the archive

@@ -29,11 +29,7 @@ class OnnxRuntimeBackend:
     device = torch.device('cpu')
 
     def __init__(
-        self,
-        path: Path,
-        precision: str | None = None,
-        threads: int | None = None,
-        device: torch.device | str = 'cpu',
+        self, path: Path, precision: str | None = None, threads: int | None = None
     ) -> None:
         try:
             import onnxruntime as ort

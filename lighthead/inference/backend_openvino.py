@@ -36,11 +36,7 @@ class OpenVinoBackend:
     device = torch.device('cpu')
 
     def __init__(
-        self,
-        path: Path,
-        precision: str | None = None,
-        threads: int | None = None,
-        device: torch.device | str = 'cpu',
+        self, path: Path, precision: str | None = None, threads: int | None = None
     ) -> None:
         try:
             import openvino as ov

@@ -55,8 +55,8 @@ def open_exported(
         raise UserError(
             f'The backend {name!r} cannot run {path}: choose from {", ".join(READERS[suffix])}.'
         )
-    if torch.device(device).type != 'cpu' and name != 'torch':
-        raise UserError(f"The backend {name!r} runs on the CPU here: choose device='cpu'.")
+    if torch.device(device).type != 'cpu':
+        raise UserError(f"{path} was exported for the CPU: choose device='cpu'.")
     if suffix == '.pt2' and not trust:
         raise UserError(
             f'torch.export unpickles {path}, which can run code: if you trust its maker, give '
@@ -68,7 +68,7 @@ def open_exported(
         from lighthead.inference.backend_openvino import OpenVinoBackend as Chosen
     else:
         from lighthead.inference.backend_exported_program import ExportedProgramBackend as Chosen
-    backend = Chosen(path, precision=precision, threads=threads, device=device)
+    backend = Chosen(path, precision=precision, threads=threads)
     return backend, backend.meta
 
 

@@ -1,12 +1,11 @@
 """Table 7's rows for the README: what a detector costs beside what the paper measured."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-
 from lighthead.models.classifier import ImageClassifier
+from lighthead.speed.complexity import count_on_meta
 from lighthead.speed.detector import table7_cell
 from lighthead.speed.detector_complexity import detector_shares
 from lighthead.speed.detectors import build_mmdet_detector, read_config, without_weights
@@ -45,13 +44,9 @@ def table7_rows(configs: Iterable[str]) -> Iterator[str]:
         yield f'| {" | ".join(figures)} |'
 
 
-def backbone_macs(name: str) -> float:
+def backbone_macs(name: str) -> int:
     """Multiply-adds of a config's backbone as a classifier of 1000 classes at 224 px."""
     backbone = read_config(name).model.backbone
     without_weights(backbone)
-    with torch.device('meta'):
-        classifier = ImageClassifier(dict(backbone)).eval()
-        image = torch.empty(1, 3, 224, 224)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        classifier(image)
-    return counter.get_total_flops() / 2
+    build = partial(ImageClassifier, dict(backbone))
+    return count_on_meta(build, (1, 3, 224, 224)).macs

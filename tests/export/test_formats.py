@@ -15,7 +15,8 @@ from lighthead.inference.exported import open_exported
 from lighthead.inference.metadata import DENSE_OUTPUTS, ExportMeta
 from lighthead.inference.preprocess import Preprocess
 
-from .conftest import CATEGORY_IDS, CLASSES, need, small_config, write_checkpoint
+from ..small_detector import CATEGORY_IDS, CLASSES, small_config, write_checkpoint
+from .conftest import need
 
 RUNTIMES = [('onnx', 'onnxruntime'), ('onnx', 'openvino'), ('openvino', 'openvino')]
 RUNTIMES += [('torch', 'torch')]

@@ -13,7 +13,8 @@ from lighthead.export.accuracy import Measured
 from lighthead.export.quantise import calibration_files, calibration_inputs, dense_nodes
 from lighthead.inference.preprocess import Preprocess
 
-from .conftest import CATEGORY_IDS, CLASSES, need
+from ..small_detector import CATEGORY_IDS, CLASSES
+from .conftest import need
 
 
 @pytest.fixture(scope='module')

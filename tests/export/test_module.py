@@ -15,7 +15,7 @@ from lighthead.inference.settings import Settings
 from lighthead.inference.stages import best
 from lighthead.ops.nms import batched_nms_topk
 
-from .conftest import random_detector, small_config
+from ..small_detector import random_detector, small_config
 
 SIZES = [(128, 150), (110, 160), (128, 160)]
 

@@ -1,80 +1,19 @@
-"""A small detector with random weights that finds things, as a checkpoint file."""
+"""A small detector as a checkpoint file, and pictures."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
-from mmdet.registry import MODELS
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from torch import nn
 
-from lighthead.engine.checkpoint import save_checkpoint_file
-from lighthead.engine.plain_config import config_to_json
-
-CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'lighthead_shufflev2star_x0_5.py'
-CLASSES = ['cat', 'dog', 'Straßenbahn']
-CATEGORY_IDS = [3, 7, 20]
-
-
-def small_config() -> Config:
-    """The 0.5x detector with three classes at 160 x 128, without what only training needs."""
-    full = Config.fromfile(CONFIG)
-    cfg = Config(
-        dict(
-            default_scope='mmdet',
-            custom_imports=dict(imports=['lighthead'], allow_failed_imports=False),
-            model=full.model,
-            test_dataloader=full.test_dataloader,
-        )
-    )
-    cfg.test_dataloader.dataset.pipeline[1].scale = (160, 128)
-    cfg.test_dataloader.dataset.metainfo = dict(classes=tuple(CLASSES))
-    cfg.model.backbone.update(init_cfg=None, frozen_stages=-1, norm_eval=False)
-    cfg.model.data_preprocessor.update(
-        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
-    )
-    cfg.model.roi_head.bbox_head.num_classes = len(CLASSES)
-    cfg.model.test_cfg.rpn.update(nms_pre=300, max_per_img=100)
-    return cfg
-
-
-def random_detector(cfg: Config) -> nn.Module:
-    """Random weights and batch-norm statistics, with scores that differ from box to box."""
-    torch.manual_seed(0)
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        model = MODELS.build(cfg.copy().model)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.7, 1.4)
-            nn.init.uniform_(module.weight, 1.5, 2.5)
-            nn.init.normal_(module.bias, std=0.1)
-    head = model.roi_head.bbox_head
-    nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.1)
-    nn.init.normal_(head.fc_cls.weight, std=0.1)
-    nn.init.normal_(head.fc_reg.weight, std=0.02)
-    return model.eval()
+from ..small_detector import small_config, write_checkpoint
 
 
 @pytest.fixture(scope='session')
 def checkpoint(tmp_path_factory) -> Path:
     """A checkpoint file like those that training writes, without the training's state."""
-    cfg = small_config()
-    with torch.random.fork_rng():
-        model = random_detector(cfg)
-    path = tmp_path_factory.mktemp('checkpoint') / 'detector.pth'
-    meta = dict(
-        lighthead_version='0.1.0',
-        config_json=config_to_json(cfg),
-        dataset_meta=dict(classes=CLASSES, category_ids=CATEGORY_IDS),
-        epoch=1,
-        iter=1,
-    )
-    save_checkpoint_file(dict(meta=meta, state_dict=model.state_dict()), path)
-    return path
+    cfg = small_config(score_thr=0.0, proposals=(300, 100))
+    return write_checkpoint(cfg, tmp_path_factory.mktemp('checkpoint') / 'detector.pth')
 
 
 @pytest.fixture(scope='session')
