@@ -9,9 +9,13 @@ layout to calibrate with; what it costs in AP is printed with its export. The ra
 torchvision's in the group; the last column with torchvision's on the same backend and precision.
 
     python benchmarks/inference.py CHECKPOINT IMAGE --threads 2 --data-root DIR
+
+On a GPU: batches of four in fp32, fp16 and bf16, images/s beside the paper's for the 1x* detector.
+
+    python benchmarks/inference.py CHECKPOINT IMAGE --device cuda
 """
 
-import importlib.util
+import argparse
 import json
 import sys
 import tempfile
@@ -23,14 +27,14 @@ import numpy as np
 import torch
 import torchvision
 from op_benchmark import make_parser
+from our_backends import export_all, installed, open_all
 from rich.console import Console
 from rich.table import Table
 from torchvision.transforms.functional import to_tensor
 
 from lighthead import Detector
-from lighthead.commands.export import ExportOptions, export
-from lighthead.data.layout import find_coco_layout
 from lighthead.engine.checkpoint import load_checkpoint_file
+from lighthead.inference.backends import PRECISIONS
 from lighthead.inference.images import read_image
 from lighthead.speed.memory import peak_memory
 from lighthead.speed.settings import Settings
@@ -42,17 +46,10 @@ TEST_SETTINGS = {
     'a': dict(nms_pre=1000, score_thr=0.05),
     'b': dict(nms_pre=6000, score_thr=0.0),
 }
-EVALUATED = 50
-"""Images on which the loss of AP by INT8 is printed."""
+BATCH = 4
+PAPER_SPEED = 138
+"""Images/s of ShuffleNetV2* 140M at batch 4 on a GTX 1080Ti (ShuffleNet V2, Table 7)."""
 TORCHVISION = 'fasterrcnn_mobilenet_v3_large_fpn'
-
-
-RUNTIMES = {'onnx': 'onnxruntime', 'openvino': 'openvino'}
-
-
-def installed(*packages: str) -> bool:
-    """Whether all of these can be imported."""
-    return all(importlib.util.find_spec(name) for name in packages)
 
 
 def with_settings(checkpoint: str, folder: Path, nms_pre: int, score_thr: float) -> Path:
@@ -69,37 +66,6 @@ def with_settings(checkpoint: str, folder: Path, nms_pre: int, score_thr: float)
     path = folder / f'{nms_pre}.pth'
     torch.save(content, path)
     return path
-
-
-def ours(
-    checkpoint: Path, folder: Path, score_thr: float, threads: int, data_root: str | None
-) -> dict[str, Detector]:
-    """The detector on every backend and precision that runs here, by its label."""
-    make = partial(Detector, score_thr=score_thr, device='cpu', threads=threads)
-    detectors = {'torch fp32': make(checkpoint), 'torch bf16': make(checkpoint, precision='bf16')}
-    files = {}
-    for name, suffix in (('onnx', 'onnx'), ('openvino', 'xml')):
-        out = folder / f'{checkpoint.stem}.{suffix}'
-        if installed('onnx', 'onnxscript', RUNTIMES[name]):
-            files[name] = export(ExportOptions(str(checkpoint), name, str(out)))
-    if 'onnx' in files:
-        detectors['onnxruntime fp32'] = make(files['onnx'])
-    if 'openvino' in files:
-        for precision in ('fp32', 'bf16'):
-            detectors[f'openvino {precision}'] = make(files['openvino'], precision=precision)
-        if data_root:
-            options = ExportOptions(
-                str(checkpoint),
-                'openvino',
-                str(folder / f'{checkpoint.stem}_int8.xml'),
-                int8=True,
-                calib=str(find_coco_layout(data_root).train.img_dir),
-                calib_images=100,
-                data_root=data_root,
-                eval_images=EVALUATED,
-            )
-            detectors['openvino int8'] = make(export(options))
-    return detectors
 
 
 def torchvision_detector() -> torch.nn.Module:
@@ -171,16 +137,66 @@ def table_of(title: str, timings: Sequence[Timing], rivals: dict[str, str]) -> T
     return table
 
 
-def main() -> None:
-    parser = make_parser(__doc__)
-    parser.add_argument('checkpoint', help='of tools/train.py')
-    parser.add_argument('image', help='a photograph')
-    parser.add_argument('--data-root', metavar='DIR', help='to calibrate INT8 with')
-    args = parser.parse_args()
+def table_of_batches(title: str, timings: Sequence[Timing]) -> Table:
+    """Images per second, beside torchvision's and the paper's."""
+    table = Table(title=title)
+    for name in ('detector', 'ms per batch', 'images/s', 'x torchvision', "x the paper's"):
+        table.add_column(name, justify='left' if name == 'detector' else 'right', no_wrap=True)
+    rival = max(t.items / t.median for t in timings if t.key.startswith('torchvision'))
+    for timing in timings:
+        speed = timing.items / timing.median
+        paper = f'{speed / PAPER_SPEED:.1f}' if timing.key.startswith('ours') else ''
+        table.add_row(
+            timing.key,
+            f'{1e3 * timing.median:.2f}',
+            f'{speed:.0f}',
+            f'{speed / rival:.2f}',
+            paper,
+        )
+    return table
+
+
+@torch.inference_mode()
+def run_torchvision_batch(
+    model: torch.nn.Module, images: Sequence[np.ndarray], device: torch.device, dtype: torch.dtype
+) -> list:
+    """From decoded images to boxes on the host."""
+    pixels = [torch.from_numpy(image).to(device).permute(2, 0, 1) / 255 for image in images]
+    with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
+        found = model(pixels)
+    return [{name: values.cpu() for name, values in one.items()} for one in found]
+
+
+def measure_batches(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarray) -> None:
+    """Batches of four on a GPU (or whatever device is named)."""
+    device = torch.device(args.device)
+    precisions = ('fp32', 'fp16', 'bf16') if device.type == 'cuda' else ('fp32', 'bf16')
+    torch.backends.cudnn.benchmark = True
+    rival = torchvision_detector().to(device)
+    images, rgbs = [image] * BATCH, [rgb] * BATCH
+    plan = Plan(min_time=args.seconds, rounds=args.rounds)
+    with tempfile.TemporaryDirectory() as name:
+        for letter, settings in TEST_SETTINGS.items():
+            checkpoint = with_settings(args.checkpoint, Path(name), **settings)
+            work = []
+            for kind in precisions:
+                call = partial(run_torchvision_batch, rival, rgbs, device, PRECISIONS[kind])
+                work.append(Workload(f'torchvision: {kind}', call, BATCH))
+            for kind in precisions:
+                detector = Detector(checkpoint, device, None, kind, settings['score_thr'], BATCH)
+                work.append(Workload(f'ours: {kind}', partial(detector, images), BATCH))
+            found = measure(work, plan, device).by_key
+            where = torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'
+            title = f'({letter}) {settings}, {where}, batch {BATCH}, torch {torch.__version__}'
+            Console(width=None if sys.stdout.isatty() else 110).print(
+                table_of_batches(title, list(found.values()))
+            )
+
+
+def measure_backends(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarray) -> None:
+    """Single images on the CPU, on every backend."""
     console = Console(width=None if sys.stdout.isatty() else 110)
-    image = read_image(args.image)
     plan = Plan(min_time=args.seconds, rounds=args.rounds, warmup=2)
-    rgb = np.ascontiguousarray(image[..., ::-1])
     title = f'{args.threads} threads, torch {torch.__version__}, {image.shape[1]}x{image.shape[0]}'
     with tempfile.TemporaryDirectory() as name, intra_op_threads(args.threads):
         folder = Path(name)
@@ -190,7 +206,8 @@ def main() -> None:
         }
         for letter, settings in TEST_SETTINGS.items():
             checkpoint = with_settings(args.checkpoint, folder, **settings)
-            calls = ours(checkpoint, folder, settings['score_thr'], args.threads, args.data_root)
+            files = export_all(checkpoint, folder, args.data_root)
+            calls = open_all(checkpoint, files, settings['score_thr'], args.threads)
             work = [Workload(f'torchvision: {k}', call) for k, call in rival_calls.items()]
             work += [Workload(f'ours: {k}', partial(call, image)) for k, call in calls.items()]
             found = measure(work, plan, torch.device('cpu'))
@@ -203,6 +220,20 @@ def main() -> None:
             ('torchvision', partial(prepare_torchvision, rgb)),
         ):
             console.print(f'peak memory of one image, {who}: {peak_memory(prepare, cpu):.0f} MiB')
+
+
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument('checkpoint', help='of tools/train.py')
+    parser.add_argument('image', help='a photograph')
+    parser.add_argument('--data-root', metavar='DIR', help='to calibrate INT8 with')
+    args = parser.parse_args()
+    image = read_image(args.image)
+    rgb = np.ascontiguousarray(image[..., ::-1])
+    if args.device != 'cpu':
+        measure_batches(args, image, rgb)
+    else:
+        measure_backends(args, image, rgb)
 
 
 if __name__ == '__main__':

@@ -15,7 +15,9 @@ from mmdet.structures import DetDataSample
 from torch import Tensor
 
 from lighthead.errors import UserError
+from lighthead.inference.cuda_graph import RecordedCalls
 from lighthead.inference.eager import EagerDetector
+from lighthead.inference.fixed import FixedDetector
 from lighthead.inference.fused_conv import can_fuse
 from lighthead.inference.settings import Settings
 
@@ -57,23 +59,39 @@ class TorchBackend:
         self.device = device
         self.dtype = PRECISIONS[precision]
         self.fast = Settings.fits(model)
-        if self.fast:
-            plain = device.type == 'cpu' and precision == 'fp32'
-            model = EagerDetector(model, onednn=plain and can_fuse())
-        else:
+        self.recorded: RecordedCalls | None = None
+        if not self.fast:
             model = fuse_conv_bn(model.eval()).requires_grad_(False)
+        elif device.type == 'cuda':
+            model = FixedDetector(model).convolve_in(self.dtype)
+            self.recorded = RecordedCalls(model.fixed)
+        else:
+            fused = device.type == 'cpu' and can_fuse()
+            model = EagerDetector(model, onednn=fused).convolve_in(self.dtype)
         self.model = model.to(device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """See :class:`Backend`."""
-        lower = self.dtype is not torch.float32
-        with torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
-            if not self.fast:
+        if not self.fast:
+            lower = self.dtype is not torch.float32
+            with torch.autocast(self.device.type, self.dtype if lower else None, enabled=lower):
                 return self._predict(batch, sizes)
-            limits = torch.tensor(sizes, dtype=torch.float32, device=self.device)
-            found = self.model(batch, limits)
-        return [RawDetections(*(values.cpu().numpy() for values in one)) for one in found]
+        limits = torch.tensor(sizes, dtype=torch.float32).to(self.device, non_blocking=True)
+        if self.recorded is not None:
+            return self._replay(self.recorded, batch, limits)
+        return [to_arrays(found) for found in self.model(batch, limits)]
+
+    def _replay(
+        self, recorded: RecordedCalls, batch: Tensor, limits: Tensor
+    ) -> list[RawDetections]:
+        """All images in one recorded call and one transfer; again where that was not exact."""
+        found = unpack_fixed(recorded(batch, limits).cpu())
+        for index, one in enumerate(found):
+            if one is None:
+                again = self.model(batch[index : index + 1], limits[index : index + 1])
+                found[index] = to_arrays(again[0])
+        return found
 
     def _predict(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         shape = tuple(batch.shape[-2:])
@@ -90,6 +108,21 @@ class TorchBackend:
             for size in sizes
         ]
         return [_to_numpy(sample) for sample in self.model.predict(batch, samples, rescale=False)]
+
+
+def to_arrays(found: Sequence[Tensor]) -> RawDetections:
+    """Boxes, scores and labels on any device as arrays."""
+    return RawDetections(*(values.cpu().numpy() for values in found))
+
+
+def unpack_fixed(packed: Tensor) -> list[RawDetections | None]:
+    """What :meth:`FixedDetector.fixed` returns, by image; None where it is not exact."""
+    found: list[RawDetections | None] = []
+    for rows in packed.numpy():
+        num, exact = int(rows[-1, 0]), bool(rows[-1, 1])
+        boxes, scores, labels = rows[:num, :4], rows[:num, 4], rows[:num, 5].astype(np.int64)
+        found.append(RawDetections(boxes, scores, labels) if exact else None)
+    return found
 
 
 def _to_numpy(sample: DetDataSample) -> RawDetections:

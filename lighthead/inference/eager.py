@@ -1,5 +1,7 @@
 """The detector's fast path in eager torch, image by image where the counts differ."""
 
+from typing import Self
+
 import torch
 from mmdet.models.detectors import BaseDetector
 from torch import Tensor
@@ -26,6 +28,15 @@ class EagerDetector(LightHeadStages):
         if onednn:
             fuse_convs(self.dense)
 
+    def convolve_in(self, dtype: torch.dtype) -> Self:
+        """Change the type that convolutions and fully connected layers compute in, in place.
+
+        Coordinates, scores and PS-RoI align stay in float32.
+        """
+        self.dense.to(dtype)
+        self.head.to(dtype)
+        return self
+
     def forward(self, images: Tensor, sizes: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Detect.
 
@@ -37,7 +48,7 @@ class EagerDetector(LightHeadStages):
             Boxes (N, 4), scores (N,) and labels (N,) of each image, best first.
         """
         s = self.settings
-        logits, deltas, thin = (values.float() for values in self.dense(images))
+        logits, deltas, thin = self.maps(images)
         boxes, scores = self.candidates(logits, deltas, sizes)
         rois = []
         for image_boxes, image_scores in zip(boxes, scores, strict=True):
@@ -62,8 +73,7 @@ class EagerDetector(LightHeadStages):
         pooled = pool_table(
             table, thin.shape, indexed, s.bins, 1 / s.stride, s.sampling_ratio, s.mode
         )
-        logits, deltas = self.head(pooled.flatten(1))
-        return logits.float(), deltas.float()
+        return self.head(pooled.flatten(1))
 
     def _detections(
         self, rois: Tensor, scores: Tensor, deltas: Tensor, size: Tensor

@@ -4,6 +4,7 @@ The numbers come from the checkpoint's config: the ``Resize`` of its test
 pipeline and its ``data_preprocessor``. The arithmetic is mmdet's, bit for bit.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -135,8 +136,14 @@ class Preprocess:
         pixels = torch.from_numpy(image).to(device, non_blocking=True)
         if self.swap_channels:
             pixels = pixels.flip(2)
-        mean, std = (torch.tensor(values, device=device) for values in (self.mean, self.std))
+        mean, std = (_on(device, tuple(values)) for values in (self.mean, self.std))
         return (pixels.float() - mean) / std
+
+
+@functools.cache
+def _on(device: torch.device | str, values: tuple[float, ...]) -> Tensor:
+    """Numbers on a device, transferred once."""
+    return torch.tensor(values, device=device)
 
 
 def _three(values: Sequence[float] | None, default: float) -> tuple[float, ...]:

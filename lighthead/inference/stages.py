@@ -33,6 +33,10 @@ class LightHeadStages(nn.Module):
         self.box_decoder = BoxDecoder(model.roi_head.bbox_head.bbox_coder)
         self.head = folded_head(model.roi_head.bbox_head, self.dense.channels)
 
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What :class:`DenseNetwork` returns, in float32 whatever it computes in."""
+        return tuple(values.float() for values in self.dense(images.to(self.head.dtype)))
+
     def best(self, scores: Tensor, count: int) -> Tensor:
         """See :func:`best`."""
         return best(scores, count)
@@ -67,15 +71,20 @@ class LightHeadStages(nn.Module):
 
 
 class RCNNHead(nn.Module):
-    """The fc of 2048 and its two siblings: pooled (K, bins * channels) to scores and deltas."""
+    """The fc of 2048 and its two siblings: pooled (K, bins * channels) to logits and deltas."""
 
     def __init__(self, shared: nn.Linear, classify: nn.Linear, regress: nn.Linear) -> None:
         super().__init__()
         self.shared, self.classify, self.regress = shared, classify, regress
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.shared(pooled).relu()
-        return self.classify(hidden), self.regress(hidden)
+        hidden = self.shared(pooled.to(self.dtype)).relu()
+        return self.classify(hidden).float(), self.regress(hidden).float()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which it computes; its answers are float32."""
+        return self.shared.weight.dtype
 
 
 def folded_head(bbox_head: nn.Module, channels: int) -> RCNNHead:

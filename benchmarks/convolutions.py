@@ -1,0 +1,120 @@
+"""The convolutional part of a detector against the machine's matrix product, per backend.
+
+How many of the operations that a large matrix product reaches in the same precision (torch's,
+on the same threads) do the backbone, the separable convolution and the RPN's convolutions reach?
+
+    python benchmarks/convolutions.py CHECKPOINT --shape 800 1216 --threads 2 --data-root DIR
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from op_benchmark import make_parser
+from our_backends import export_all
+from rich.console import Console
+from rich.table import Table
+
+from lighthead.engine.checkpoint import load_checkpoint_file
+from lighthead.inference.backends import TorchBackend
+from lighthead.inference.dense import DenseNetwork
+from lighthead.inference.detector import build_model, load_weights, read_meta
+from lighthead.inference.metadata import DENSE_OUTPUTS
+from lighthead.speed.complexity import count
+from lighthead.speed.timer import Plan, Workload, intra_op_threads, measure
+
+SIDE = 1536
+"""Of the matrices that measure the peak."""
+
+
+def torch_calls(checkpoint: Path, images: torch.Tensor) -> tuple[dict[str, Callable], int]:
+    """Calls of the convolutional part in torch, and its multiply-adds."""
+    content = load_checkpoint_file(checkpoint)
+    meta = read_meta(content, checkpoint)
+    calls = {}
+    for precision in ('fp32', 'bf16'):
+        model = build_model(meta.model_cfg)
+        load_weights(model, content['state_dict'], checkpoint)
+        macs = count(DenseNetwork(model), images).macs
+        stages = TorchBackend(model, torch.device('cpu'), precision).model
+        calls[f'torch {precision}'] = lambda stages=stages: stages.maps(images)
+    return calls, macs
+
+
+def onnxruntime_call(path: Path, folder: Path, images: np.ndarray, threads: int) -> Callable:
+    """The part of an ONNX file before the proposals."""
+    import onnx
+    import onnxruntime
+    from onnx.utils import Extractor
+
+    part = folder / f'{path.stem}_dense.onnx'
+    onnx.save(Extractor(onnx.load(path)).extract_model(['images'], list(DENSE_OUTPUTS)), part)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(part, options, ['CPUExecutionProvider'])
+    return lambda: session.run(None, dict(images=images))
+
+
+def openvino_call(path: Path, precision: str, images: np.ndarray, threads: int) -> Callable:
+    """The part of an OpenVINO file before the proposals."""
+    import openvino
+
+    from lighthead.inference.backend_openvino import split
+
+    core = openvino.Core()
+    dense, _ = split(openvino, core.read_model(path))
+    settings = dict(INFERENCE_PRECISION_HINT=precision, INFERENCE_NUM_THREADS=threads)
+    request = core.compile_model(dense, 'CPU', settings).create_infer_request()
+    return lambda: request.infer(dict(images=images), share_inputs=True, share_outputs=True)
+
+
+def product_calls() -> dict[str, Callable]:
+    """Large matrix products in each precision."""
+    a = torch.randn(SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    half, eighth = a.bfloat16(), (a * 30).clamp(-127, 127).to(torch.int8)
+    return {
+        'product fp32': lambda: torch.mm(a, a),
+        'product bf16': lambda: torch.mm(half, half),
+        'product int8': lambda: torch._int_mm(eighth, eighth),
+    }
+
+
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument('checkpoint', type=Path, help='of tools/train.py')
+    parser.add_argument('--shape', nargs=2, type=int, default=(800, 1216), metavar=('H', 'W'))
+    parser.add_argument('--data-root', metavar='DIR', help='to calibrate INT8 with')
+    args = parser.parse_args()
+    images = torch.randn(1, 3, *args.shape, generator=torch.Generator().manual_seed(args.seed))
+    array = images.numpy()
+    with tempfile.TemporaryDirectory() as name, intra_op_threads(args.threads):
+        calls, macs = torch_calls(args.checkpoint, images)
+        for kind, path in export_all(args.checkpoint, Path(name), args.data_root).items():
+            format_, _, int8 = kind.partition(' ')
+            if format_ == 'onnx':
+                call = onnxruntime_call(path, Path(name), array, args.threads)
+                calls[f'onnxruntime {int8 or "fp32"}'] = call
+                continue
+            for label, hint in [(int8, 'f32')] if int8 else [('fp32', 'f32'), ('bf16', 'bf16')]:
+                calls[f'openvino {label}'] = openvino_call(path, hint, array, args.threads)
+        work = [Workload(key, call) for key, call in (product_calls() | calls).items()]
+        plan = Plan(min_time=args.seconds, rounds=args.rounds)
+        found = measure(work, plan, torch.device('cpu')).by_key
+    title = f'{macs / 1e9:.2f} G multiply-adds, {args.shape}, {args.threads} threads'
+    table = Table(title=f'{title}, torch {torch.__version__}')
+    for column in ('what', 'median ms', 'GFLOP/s', "of the product's"):
+        table.add_column(column, justify='left' if column == 'what' else 'right')
+    for key, timing in found.items():
+        product = key.startswith('product')
+        speed = 2 * (SIDE**3 if product else macs) / timing.median / 1e9
+        best = 2 * SIDE**3 / found[f'product {key.split()[-1]}'].median / 1e9
+        share = '' if product else f'{speed / best:.0%}'
+        table.add_row(key, f'{timing.median * 1e3:.1f}', f'{speed:.0f}', share)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
+if __name__ == '__main__':
+    main()

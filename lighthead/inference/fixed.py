@@ -1,0 +1,96 @@
+"""The detector with shapes that are known beforehand, for CUDA graphs."""
+
+import torch
+from torch import Tensor
+
+from lighthead.inference.eager import EagerDetector
+from lighthead.inference.stages import ABSENT
+from lighthead.ops.fixed_nms import fixed_nms
+from lighthead.ops.ps_roi_align import pool_table
+
+CANDIDATES = 2048
+"""So many of an image's candidates (RoI, class) reach the last suppression."""
+
+
+class FixedDetector(EagerDetector):
+    """An :class:`EagerDetector` that can also run without looking at a value on the way.
+
+    Every image has ``max_proposals`` RoIs and ``max_detections`` detections, some of them
+    padding; suppression works on masks. So nothing waits for the device, and the whole
+    computation can be recorded. Where its limits do not suffice, it says so, and
+    :meth:`forward` has the answer.
+    """
+
+    def fixed(self, images: Tensor, sizes: Tensor) -> Tensor:
+        """Detect, with outputs in one tensor, so that one transfer fetches them.
+
+        Args:
+            images: (B, 3, H, W), normalised and padded.
+            sizes: (B, 2) float32, (height, width) without padding.
+
+        Returns:
+            (B, D + 1, 6) float32. Rows 0 to D - 1: x1, y1, x2, y2, score, label, best first.
+            Row D: how many of them are detections; whether they are exact, 1 or 0; zeros.
+        """
+        s = self.settings
+        logits, deltas, thin = self.maps(images)
+        boxes, scores = self.candidates(logits, deltas, sizes)
+        first = fixed_nms(boxes, scores > ABSENT, s.rpn_iou)
+        rois, real = _first_kept(boxes, first.kept, s.max_proposals)
+        scores, boxes = self._classified(thin, rois, real, sizes)
+        found = self._suppressed(scores, boxes)
+        exact = found[:, -1:, 1:2] * first.settled[:, None, None]
+        last = torch.cat((found[:, -1:, :1], exact, found[:, -1:, 2:]), dim=2)
+        return torch.cat((found[:, :-1], last), dim=1)
+
+    def _classified(
+        self, thin: Tensor, rois: Tensor, real: Tensor, sizes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Scores (B, R, C), ABSENT where they do not count, and boxes (B, R, 1 or C, 4)."""
+        s = self.settings
+        batch, count = real.shape
+        index = torch.arange(batch, device=rois.device, dtype=rois.dtype)
+        index = index[:, None, None].expand(-1, count, -1)
+        indexed = torch.cat((index, rois), dim=2).flatten(0, 1)
+        table = thin.permute(0, 2, 3, 1).reshape(-1, self.dense.channels)
+        pooled = pool_table(
+            table, thin.shape, indexed, s.bins, 1 / s.stride, s.sampling_ratio, s.mode
+        )
+        logits, deltas = self.head(pooled.flatten(1))
+        scores = logits.softmax(1)[:, :-1].view(batch, count, -1)
+        scores = torch.where(real[:, :, None] & (scores > s.score_thr), scores, ABSENT)
+        deltas = deltas.view(batch, count, -1, 4)
+        return scores, self.box_decoder(rois[:, :, None], deltas, sizes[:, None, None])
+
+    def _suppressed(self, scores: Tensor, boxes: Tensor) -> Tensor:
+        """See :meth:`fixed`."""
+        s = self.settings
+        batch, count, classes = scores.shape
+        scores = scores.flatten(1)
+        taken = min(CANDIDATES, count * classes)
+        index = self.best(scores, taken)
+        labels = index % classes
+        place = index // classes if s.class_agnostic else index
+        chosen = boxes.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, 4))
+        best_scores = scores.gather(1, index)
+        second = fixed_nms(chosen.double(), best_scores > ABSENT, s.final_iou, labels)
+        rows = torch.cat((chosen, best_scores[..., None], labels[..., None].float()), dim=2)
+        rows, real = _first_kept(rows, second.kept, s.max_detections)
+        num = real.sum(1)
+        # Candidates that were left out count only where there is still room.
+        complete = (scores > ABSENT).sum(1) <= taken
+        exact = second.settled & (complete | (num == s.max_detections))
+        last = torch.stack((num.float(), exact.float()), dim=1)
+        last = torch.cat((last, last.new_zeros(batch, rows.shape[2] - 2)), dim=1)
+        return torch.cat((rows, last[:, None]), dim=1)
+
+
+def _first_kept(rows: Tensor, kept: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The first ``count`` kept of rows (B, N, V), padded with zeros: (B, count, V), (B, count)."""
+    batch, _, width = rows.shape
+    rank = kept.cumsum(1)
+    slot = torch.where(kept & (rank <= count), rank - 1, count)
+    placed = rows.new_zeros(batch, count + 1, width)
+    placed = placed.scatter(1, slot[..., None].expand(-1, -1, width), rows)[:, :count]
+    total = rank[:, -1:].clamp(max=count)
+    return placed, torch.arange(count, device=rows.device) < total
