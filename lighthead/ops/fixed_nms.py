@@ -2,10 +2,10 @@
 
 Whether a box is kept depends on the better boxes that overlap it, and on whether those are kept.
 So: start from "all are kept", and let every kept box strike out what it overlaps, again and again.
-After t rounds every box is right at whose end of a chain of overlaps no more than t boxes stand; once a
-round changes nothing, the answer is that of greedy suppression. Going through the boxes in blocks,
-best first, keeps the chains short and skips half of the overlaps. All shapes are known beforehand,
-which is what a CUDA graph needs.
+After t rounds a box is right if the chains of overlaps that end at it are no longer than t; once
+a round changes nothing, the answer is that of greedy suppression. Going through the boxes in
+blocks, best first, keeps the chains short and skips half of the overlaps. All shapes are known
+beforehand, which is what a CUDA graph needs.
 """
 
 from typing import NamedTuple
@@ -16,11 +16,11 @@ from torch import Tensor
 BLOCK = 1024
 """Boxes whose overlaps among themselves are resolved in rounds."""
 ROUNDS = 16
-"""Rounds per block: four more than 6000 proposals of a trained detector were seen to need."""
+"""Rounds per block, by default."""
 
 
 class Suppressed(NamedTuple):
-    """``kept`` (B, N) bool; ``settled`` (B,) bool: whether the rounds sufficed, so that it is exact."""
+    """``kept`` (B, N) bool; ``settled`` (B,) bool: the rounds sufficed, so that it is exact."""
 
     kept: Tensor
     settled: Tensor
