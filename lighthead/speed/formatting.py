@@ -9,9 +9,11 @@ PANELS = (
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """The number as text, with three significant digits or more; '-' for none."""
+    """The number as text, with two significant digits or more; '-' for none."""
     if value is None:
         return '-'
+    if digits and 0 < abs(value) < 1:
+        return f'{value:.2g}'
     return f'{value:.0f}' if abs(value) >= 100 else f'{value:.{digits}f}'
 
 
