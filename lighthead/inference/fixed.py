@@ -8,7 +8,7 @@ from lighthead.inference.stages import ABSENT
 from lighthead.ops.fixed_nms import fixed_nms
 from lighthead.ops.ps_roi_align import pool_table
 
-CANDIDATES = 2048
+CANDIDATES = 1024
 """So many of an image's candidates (RoI, class) reach the last suppression."""
 
 

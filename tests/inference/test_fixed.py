@@ -1,5 +1,7 @@
 """The path for CUDA graphs: its numbers on a CPU, its shapes and devices without any."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
@@ -10,6 +12,7 @@ from lighthead.inference.backends import TorchBackend, unpack_fixed
 from lighthead.inference.cuda_graph import RecordedCalls, Recording
 from lighthead.inference.eager import EagerDetector
 from lighthead.inference.fixed import FixedDetector
+from lighthead.ops.fixed_nms import fixed_nms
 
 from ..small_detector import random_detector, small_config
 
@@ -31,9 +34,11 @@ def make(**settings) -> FixedDetector:
 
 @pytest.mark.parametrize('mode', ['avg', 'max'])
 @pytest.mark.parametrize('class_agnostic', [True, False])
-@pytest.mark.parametrize('score_thr', [0.0, 0.05, 0.4])
+@pytest.mark.parametrize('score_thr', [0.0, 0.05, 0.28])
 @torch.inference_mode()
-def test_equals_the_other_path(images, mode, class_agnostic, score_thr):
+def test_equals_the_other_path(monkeypatch, images, mode, class_agnostic, score_thr):
+    # Untrained boxes overlap in longer chains than trained ones.
+    monkeypatch.setattr(module, 'fixed_nms', partial(fixed_nms, rounds=100))
     detector = make(mode=mode, class_agnostic=class_agnostic, score_thr=score_thr)
     found = unpack_fixed(detector.fixed(images, SIZES))
     for one, expected in zip(found, detector(images, SIZES), strict=True):

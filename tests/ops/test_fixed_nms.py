@@ -57,8 +57,9 @@ def test_classes_do_not_touch():
 def test_tells_when_the_rounds_do_not_suffice():
     # Each box overlaps the next alone: every second is kept, and that takes as many rounds.
     starts = torch.arange(40.0)[:, None] * 3
-    chain = torch.cat((starts, starts * 0, starts + 10, starts * 0 + 10), dim=1)[None]
-    apart = chain * torch.tensor([100.0, 1, 100, 1])
+    chain, apart = (
+        torch.cat((x, x * 0, x + 10, x * 0 + 10), dim=1)[None] for x in (starts, starts * 100)
+    )
     boxes, valid = torch.cat((chain, apart)), torch.ones(2, 40, dtype=torch.bool)
     kept, settled = fixed_nms(boxes, valid, 0.5, rounds=8)
     assert settled.tolist() == [False, True]
