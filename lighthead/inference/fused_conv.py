@@ -1,7 +1,7 @@
-"""Convolution and ReLU as one call of oneDNN, with weights that are laid out once.
+"""Convolution and activation as one call of oneDNN, with weights that are laid out once.
 
-``nn.Conv2d`` reorders its weights at every call, and the ReLU behind it reads
-and writes the whole map once more.
+``nn.Conv2d`` reorders its weights at every call, and the ReLU or LeakyReLU behind it
+reads and writes the whole map once more.
 """
 
 import torch
@@ -11,26 +11,35 @@ PASSED_OVER = (nn.Identity, nn.Dropout)
 
 
 class FusedConv(nn.Module):
-    """A convolution, and the ReLU behind it where there is one, on the CPU.
+    """A convolution, and the activation behind it where there is one, on the CPU.
 
     Args:
         conv: The convolution, with zeros as padding.
-        relu: Whether a ReLU follows.
     """
 
-    def __init__(self, conv: nn.Conv2d, relu: bool) -> None:
+    def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.weight = nn.Parameter(
             conv.weight.detach().to(memory_format=torch.channels_last), requires_grad=False
         )
         self.bias = conv.bias
         self.geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
-        self.activation = 'relu' if relu else 'none'
+        self.activation: tuple[str, list[float]] = ('none', [])
+
+    def activate(self, layer: nn.Module) -> bool:
+        """Take over the activation behind it; False where that is not possible."""
+        if self.activation[0] != 'none':
+            return False
+        if isinstance(layer, nn.ReLU):
+            self.activation = ('relu', [])
+        elif isinstance(layer, nn.LeakyReLU):
+            self.activation = ('leaky_relu', [layer.negative_slope])
+        return self.activation[0] != 'none'
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', H', W')."""
         return torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, *self.geometry, self.activation, [], ''
+            x, self.weight, self.bias, *self.geometry, *self.activation, ''
         )
 
 
@@ -42,12 +51,12 @@ def can_fuse() -> bool:
 
 
 def fuse_convs(module: nn.Module) -> None:
-    """Replace the convolutions in a module, in place; ReLUs in sequences go into them."""
+    """Replace the convolutions in a module, in place; activations behind them go in."""
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Sequential):
             setattr(module, name, _fused_sequence(child))
         elif isinstance(child, nn.Conv2d) and _fits(child):
-            setattr(module, name, FusedConv(child, relu=False))
+            setattr(module, name, FusedConv(child))
         else:
             fuse_convs(child)
 
@@ -58,10 +67,10 @@ def _fused_sequence(sequence: nn.Sequential) -> nn.Sequential:
         if isinstance(layer, PASSED_OVER):
             continue
         last = layers[-1] if layers else None
-        if isinstance(layer, nn.ReLU) and isinstance(last, FusedConv):
-            last.activation = 'relu'
-        elif isinstance(layer, nn.Conv2d) and _fits(layer):
-            layers.append(FusedConv(layer, relu=False))
+        if isinstance(last, FusedConv) and last.activate(layer):
+            continue
+        if isinstance(layer, nn.Conv2d) and _fits(layer):
+            layers.append(FusedConv(layer))
         elif isinstance(layer, nn.Sequential):
             layers.append(_fused_sequence(layer))
         else:

@@ -13,8 +13,8 @@ from lighthead.models.backbones.authors_shufflenet_v2 import AuthorsShuffleNetV2
 from lighthead.models.backbones.shufflenet_v2 import ShuffleNetV2
 
 
-def folded(widen_factor: float, star: bool, out_indices=(0, 1, 2, 3)) -> nn.Module:
-    backbone = ShuffleNetV2(widen_factor, star, out_indices)
+def folded(widen_factor: float, star: bool, out_indices=(0, 1, 2, 3), **options) -> nn.Module:
+    backbone = ShuffleNetV2(widen_factor, star, out_indices, **options)
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)
@@ -52,13 +52,14 @@ def test_other_networks_are_left_alone():
 
 
 @pytest.mark.skipif(not can_fuse(), reason='this torch has no oneDNN')
-def test_fused_convolutions():
-    backbone = UnshuffledBackbone(folded(0.5, True))
+@pytest.mark.parametrize('act_cfg', [dict(type='ReLU'), dict(type='LeakyReLU', negative_slope=0.1)])
+def test_fused_convolutions(act_cfg):
+    backbone = UnshuffledBackbone(folded(0.5, True, act_cfg=act_cfg))
     fused = deepcopy(backbone)
     fuse_convs(fused)
     kinds = [type(module) for module in fused.modules()]
     assert nn.Conv2d not in kinds
-    assert nn.ReLU not in kinds
+    assert not {nn.ReLU, nn.LeakyReLU} & set(kinds)
     assert FusedConv in kinds
     images = torch.randn(2, 3, 64, 96).to(memory_format=torch.channels_last)
     with torch.inference_mode():
