@@ -1,12 +1,12 @@
 """Detectors trained side by side: equal images, steps and sizes; several seeds; one table.
 
-Three questions, each a group of runs:
+Four questions, each a group of runs:
 
 - ``star``: ShuffleNetV2 against ShuffleNetV2*, 0.5x, from the same weights;
 - ``recipe``: what each piece of the authors' R-CNN training brings to the plain one (random
   sampling, average pooling, box loss x1), on ShuffleNetV2* 0.5x;
-- ``backbones``: the paper's five at 140M, from scratch; with ``--weights-1x`` also the
-  two ShuffleNetV2 from these weights.
+- ``backbones``: the paper's five at 140M, from scratch;
+- ``pretrained``: the two of them that published weights fit, ShuffleNetV2 and ShuffleNetV2* 1x.
 
 Everything else is configs/finetune/'s recipe. Every run is one process of tools/train.py on
 cores of its own, and its validation figures are those of the last epoch. OUT/results.json is
@@ -86,8 +86,8 @@ RUNS = (
     Run('backbones', 'MobileNet v2', 'table7/mobilenetv2_140m'),
     Run('backbones', 'ShuffleNetV2', 'lighthead_shufflev2'),
     Run('backbones', 'ShuffleNetV2*', 'lighthead_shufflev2star'),
-    Run('backbones', 'ShuffleNetV2, pretrained', 'lighthead_shufflev2', '1x'),
-    Run('backbones', 'ShuffleNetV2*, pretrained', 'lighthead_shufflev2star', '1x'),
+    Run('pretrained', 'ShuffleNetV2 1x', 'lighthead_shufflev2', '1x'),
+    Run('pretrained', 'ShuffleNetV2* 1x', 'lighthead_shufflev2star', '1x'),
 )
 
 

@@ -48,6 +48,22 @@ def test_only_standard_onnx_operators(exported):
     assert [side.dim_param or side.dim_value for side in sides] == ['batch', 3, 'height', 'width']
 
 
+def test_openvino_fuses_every_convolution_with_its_bias(exported):
+    """It did not, as long as it asked the first convolution for the batch size."""
+    path = exported('openvino')
+    import openvino as ov
+
+    settings = dict(INFERENCE_PRECISION_HINT='f32')
+    compiled = ov.Core().compile_model(path, 'CPU', settings)
+    kinds = {}
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        kinds[node.get_friendly_name()] = str(node.get_rt_info()['layerType'].value)
+        for entry in node.inputs():
+            source = entry.get_source_output().get_node().get_friendly_name()
+            assert (kinds[node.get_friendly_name()], kinds[source]) != ('ShapeOf', 'Convolution')
+    assert list(kinds.values()).count('Convolution') > 20
+
+
 def test_foreign_operators_are_found(exported):
     path = exported('onnx')
     import onnx
