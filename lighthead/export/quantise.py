@@ -6,6 +6,8 @@ stay:
 
 - the stem, which sees the picture itself: 24 filters on 3 channels have few
   multiplications, and all that follows inherits their error;
+- the depthwise convolutions: with nine multiplications per output they wait for memory, and
+  the conversions around them take longer than they save;
 - the RPN's two last convolutions: deltas are exponentiated and multiplied by
   anchors of up to 512 pixels, one step of 8 bits being several pixels;
 - everything behind the convolutions: coordinates, PS-RoI align, and the fully
@@ -45,7 +47,7 @@ def calibration_inputs(
     """
     for path in calibration_files(folder, limit):
         image = preprocess.resize(read_image(path))
-        batch = preprocess.batch([image]).contiguous().numpy()
+        batch = preprocess.batch([image], channels_last=False).numpy()
         sizes = np.asarray([image.shape[:2]], np.float32)
         yield dict(zip(INPUTS, (batch, sizes), strict=True))
 
@@ -119,7 +121,8 @@ def dense_nodes(model) -> list:
 
 
 def _stays_float(node) -> bool:
-    return any(name.startswith(FLOAT_LAYERS) for name in node.input)
+    depthwise = any(entry.name == 'group' and entry.i > 1 for entry in node.attribute)
+    return depthwise or any(name.startswith(FLOAT_LAYERS) for name in node.input)
 
 
 def quantise_openvino(model, inputs: Sequence[dict[str, np.ndarray]]):
@@ -164,7 +167,7 @@ def float_operations(model) -> list[str]:
     names = [
         node.get_friendly_name()
         for node in model.get_ordered_ops()
-        if node.get_friendly_name() not in dense
+        if (node.get_friendly_name() not in dense or node.get_type_name() == 'GroupConvolution')
         and node.get_type_name() not in ('Result', 'Parameter', 'Constant')
     ]
     return names + sorted(last | _stem(model))

@@ -27,6 +27,7 @@ class ExportedProgramBackend:
     """
 
     device = torch.device('cpu')
+    channels_last = False
 
     def __init__(
         self, path: Path, precision: str | None = None, threads: int | None = None

@@ -34,6 +34,7 @@ class OpenVinoBackend:
     """
 
     device = torch.device('cpu')
+    channels_last = False
 
     def __init__(
         self, path: Path, precision: str | None = None, threads: int | None = None

@@ -38,6 +38,8 @@ class Backend(Protocol):
 
     device: torch.device
     """Where :meth:`__call__` wants its batch."""
+    channels_last: bool
+    """How the batch should lie in memory."""
 
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """Detect in a batch (B, 3, H, W), normalised; ``sizes`` are the (height, width)
@@ -53,6 +55,8 @@ class TorchBackend:
         device: Where to run.
         precision: ``'fp32'``, or ``'bf16'`` or ``'fp16'`` under autocast.
     """
+
+    channels_last = True
 
     def __init__(self, model: BaseDetector, device: torch.device, precision: str) -> None:
         check_precision(device, precision)

@@ -151,7 +151,9 @@ class Detector:
         results: dict[int, Detections] = {}
         for group in groups.values():
             for batch in _windows(group, self.batch_size):
-                pixels = self.preprocess.batch([resized[i] for i in batch], self.device)
+                pixels = self.preprocess.batch(
+                    [resized[i] for i in batch], self.device, self.backend.channels_last
+                )
                 found = self.backend(pixels, [resized[i].shape[:2] for i in batch])
                 for index, (boxes, scores, labels) in zip(batch, found, strict=True):
                     boxes = self.preprocess.restore(boxes, sizes[index])

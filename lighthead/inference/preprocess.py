@@ -95,27 +95,41 @@ class Preprocess:
             return image
         return mmcv.imresize(image, (width, height), interpolation=self.interpolation)
 
-    def batch(self, images: Sequence[np.ndarray], device: torch.device | str = 'cpu') -> Tensor:
+    def batch(
+        self,
+        images: Sequence[np.ndarray],
+        device: torch.device | str = 'cpu',
+        channels_last: bool = True,
+    ) -> Tensor:
         """Normalise resized images, pad them to the largest and stack them.
 
         Args:
             images: ``uint8`` BGR (h, w, 3), already resized.
             device: Where to put the batch; on a GPU it is also normalised there.
+            channels_last: Whether the channels lie beside each other in memory, or
+                plane after plane (on a CPU).
 
         Returns:
-            ``float32`` (B, 3, H, W) in channels-last memory.
+            ``float32`` (B, 3, H, W).
         """
         sizes = [image.shape[:2] for image in images]
         divisor = self.pad_divisor
         height = math.ceil(max(h for h, _ in sizes) / divisor) * divisor
         width = math.ceil(max(w for _, w in sizes) / divisor) * divisor
-        normalise = self._on_cpu if torch.device(device).type == 'cpu' else self._on_device
-        batch = torch.empty(len(images), height, width, 3, device=device)
+        if torch.device(device).type != 'cpu':
+            batch = torch.empty(len(images), height, width, 3, device=device).permute(0, 3, 1, 2)
+            fill = self._fill_on_device
+        elif channels_last:
+            batch = np.empty((len(images), height, width, 3), np.float32).transpose(0, 3, 1, 2)
+            fill = self._fill
+        else:
+            batch = np.empty((len(images), 3, height, width), np.float32)
+            fill = self._fill_planes
         for row, image, (h, w) in zip(batch, images, sizes, strict=True):
-            row[:h, :w] = normalise(image, device)
-            row[h:] = self.pad_value
-            row[:h, w:] = self.pad_value
-        return batch.permute(0, 3, 1, 2)
+            fill(row[:, :h, :w], image)
+            row[:, h:] = self.pad_value
+            row[:, :h, w:] = self.pad_value
+        return torch.as_tensor(batch)
 
     def restore(self, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Boxes (N, 4) of the resized image in the frame of the original, clipped to it."""
@@ -124,20 +138,30 @@ class Preprocess:
         boxes = boxes * np.array([factor_x, factor_y] * 2, np.float32)
         return boxes.clip(0, np.array([size[1], size[0]] * 2, np.float32))
 
-    def _on_cpu(self, image: np.ndarray, device: torch.device | str) -> Tensor:
-        """A table of the 256 results per channel: far faster than the arithmetic."""
+    def _table(self) -> np.ndarray:
+        """The 256 results per channel (256, 3): far faster than the arithmetic."""
         values = torch.arange(256.0)[:, None]
-        table = (values - torch.tensor(self.mean)) / torch.tensor(self.std)
+        return ((values - torch.tensor(self.mean)) / torch.tensor(self.std)).numpy()
+
+    def _fill(self, place: np.ndarray, image: np.ndarray) -> None:
+        """Normalise an image (h, w, 3) into ``place`` (3, h, w), in channels-last memory."""
         if self.swap_channels:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        return torch.from_numpy(cv2.LUT(image, table.reshape(256, 1, 3).numpy()))
+        cv2.LUT(image, self._table()[:, None], dst=place.transpose(1, 2, 0))
 
-    def _on_device(self, image: np.ndarray, device: torch.device | str) -> Tensor:
+    def _fill_planes(self, place: np.ndarray, image: np.ndarray) -> None:
+        """The same, plane by plane."""
+        for channel, (plane, table) in enumerate(zip(place, self._table().T, strict=True)):
+            source = 2 - channel if self.swap_channels else channel
+            cv2.LUT(cv2.extractChannel(image, source), np.ascontiguousarray(table), dst=plane)
+
+    def _fill_on_device(self, place: Tensor, image: np.ndarray) -> None:
+        device = place.device
         pixels = torch.from_numpy(image).to(device, non_blocking=True)
         if self.swap_channels:
             pixels = pixels.flip(2)
         mean, std = (_on(device, tuple(values)) for values in (self.mean, self.std))
-        return (pixels.float() - mean) / std
+        place.copy_(((pixels.float() - mean) / std).permute(2, 0, 1))
 
 
 @functools.cache

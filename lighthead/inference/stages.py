@@ -78,7 +78,7 @@ class RCNNHead(nn.Module):
         self.shared, self.classify, self.regress = shared, classify, regress
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.shared(pooled.to(self.dtype)).relu()
+        hidden = self.shared(pooled.to(self.dtype)).relu_()
         return self.classify(hidden).float(), self.regress(hidden).float()
 
     @property

@@ -5,12 +5,18 @@ be removed by a better one. So the first boxes kept of a prefix are the first
 kept of all: 100 detections of 80,000 candidates (1000 RoIs, 80 classes, no
 score threshold, as Light-Head R-CNN is tested; arXiv 1711.07264, section 4)
 need a prefix of a few hundred, and neither the sort nor the IoUs of the rest.
+
+Where many are wanted, as of an RPN, a block of candidates is compared with all kept
+boxes at once on a CPU, in vectorised operations; torchvision's kernel takes one
+pair after the other.
 """
 
 import torch
 import torchvision
 from torch import Tensor
 
+BLOCK = 256
+"""Candidates that are compared at once on a CPU: what they need fits into its caches."""
 GROWTH_MARGIN = 1.5
 """How many more candidates to take than the share kept so far calls for."""
 SORT_AHEAD = 4
@@ -33,7 +39,8 @@ def batched_nms_topk(
     (in float32 that shifts coordinates by up to 1/128 pixel for 80 classes);
     without labels in the type of the boxes, as :func:`torchvision.ops.nms` does.
 
-    On a GPU it works, but every round waits for the device.
+    On a GPU it works, but every round waits for the device; see
+    :mod:`lighthead.ops.fixed_nms` for one that does not.
 
     Args:
         boxes: (N, 4) as (x1, y1, x2, y2), finite.
@@ -50,20 +57,23 @@ def batched_nms_topk(
         boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
     order = _best_first(scores, SORT_AHEAD * max_num)
     apart = _class_span(boxes) if labels is not None and total else None
-    kept = order[:0]
-    seen, size = 0, max_num
+    kept, kept_boxes = order[:0], boxes[:0]
+    in_blocks = labels is None and not boxes.is_cuda
+    seen, size = 0, BLOCK if in_blocks else max_num
     while kept.shape[0] < max_num and seen < total:
         if seen == order.shape[0]:
             order = _best_first(scores, 8 * seen)
         fresh = order[seen : seen + size]
         seen += fresh.shape[0]
-        # What was kept before stays kept: it comes first and does not overlap.
-        kept = torch.cat((kept, fresh))
-        candidates = boxes[kept]
+        fresh_boxes = boxes[fresh]
         if apart is not None:
-            candidates = candidates.double() + (labels[kept].double() * apart)[:, None]
-        kept = kept[_nms_in_order(candidates, iou_threshold)]
-        size = _next_size(seen, kept.shape[0], max_num)
+            fresh_boxes = fresh_boxes.double() + (labels[fresh].double() * apart)[:, None]
+            kept_boxes = kept_boxes.double()
+        left = _left_of_block if in_blocks else _left_of_list
+        more = left(kept_boxes, fresh_boxes, iou_threshold)
+        kept = torch.cat((kept, fresh[more]))
+        kept_boxes = torch.cat((kept_boxes, fresh_boxes[more]))
+        size = BLOCK if in_blocks else _next_size(seen, kept.shape[0], max_num)
     return kept[:max_num]
 
 
@@ -86,10 +96,34 @@ def _class_span(boxes: Tensor) -> Tensor:
     return (high - low).ceil() + 1
 
 
-def _nms_in_order(boxes: Tensor, iou_threshold: float) -> Tensor:
-    """Positions that greedy suppression of boxes (N, 4), best first, keeps."""
+def _left_of_list(kept: Tensor, fresh: Tensor, iou_threshold: float) -> Tensor:
+    """Positions of the fresh boxes (N, 4), best first, that the kept (M, 4), which are better and
+    do not overlap, and the fresh ones before them leave."""
+    boxes = torch.cat((kept, fresh))
     falling = torch.arange(boxes.shape[0], 0, -1, device=boxes.device, dtype=boxes.dtype)
-    return torchvision.ops.nms(boxes, falling, iou_threshold)
+    return torchvision.ops.nms(boxes, falling, iou_threshold)[kept.shape[0] :] - kept.shape[0]
+
+
+def _left_of_block(kept: Tensor, fresh: Tensor, iou_threshold: float) -> Tensor:
+    """The same, vectorised."""
+    left = (~_overlaps(kept, fresh, iou_threshold).any(0)).nonzero().squeeze(1)
+    fresh = fresh[left]
+    over = _overlaps(fresh, fresh, iou_threshold).triu_(1).to(torch.float32)
+    before, now = None, torch.ones(fresh.shape[0])
+    while before is None or not torch.equal(before, now):  # see ops/fixed_nms.py
+        before, now = now, (now @ over == 0).to(torch.float32)
+    return left[now.bool()]
+
+
+def _overlaps(first: Tensor, second: Tensor, iou_threshold: float) -> Tensor:
+    """Whether IoUs (N, M) of boxes are above a threshold, with torchvision's arithmetic."""
+    x1, y1, x2, y2 = first.t().contiguous()[:, :, None]
+    left, top, right, bottom = second.t().contiguous()
+    width = (torch.minimum(x2, right) - torch.maximum(x1, left)).clamp_(min=0)
+    height = (torch.minimum(y2, bottom) - torch.maximum(y1, top)).clamp_(min=0)
+    shared = width.mul_(height)
+    areas = ((x2 - x1) * (y2 - y1)) + ((right - left) * (bottom - top))
+    return shared.div_(areas.sub_(shared)) > iou_threshold
 
 
 def _next_size(seen: int, kept: int, wanted: int) -> int:
