@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lighthead.errors import UserError
+from lighthead.models.backbones.base import StagedBackbone
 from lighthead.pretrained import fetch, layouts, star
 from lighthead.pretrained.files import read_weight_file
 from lighthead.pretrained.sources import WeightSource, source_of_file, torchvision_source
@@ -96,6 +97,8 @@ def load_pretrained(backbone: nn.Module, checkpoint: str) -> LoadReport:
     else:
         source = source_of_file(file)
     given = layouts.convert(file.state_dict)
+    if isinstance(backbone, StagedBackbone):
+        given = backbone.own_names(given)
     report = _compare(backbone, given, checkpoint, source)
     _check_fit(backbone, report, given)
     check_activation(source, backbone)

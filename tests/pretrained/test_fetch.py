@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from lighthead.errors import UserError
-from lighthead.pretrained import fetch, load_pretrained, resolve_weight_source
+from lighthead.pretrained import adapt_model_cfg, fetch, load_pretrained, resolve_weight_source
 
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 CONTENT = b'weights' * 1000
 HASH = hashlib.sha256(CONTENT).hexdigest()[:8]
 TORCHVISION_FILE = 'shufflenetv2_x0.5-f707e7126e.pth'
@@ -130,6 +134,30 @@ def test_torchvision_comes_from_its_own_enum_and_cache(cache, build, realistic, 
     assert (len(report.loaded), report.unused) == (280, [])
     assert torch.equal(backbone.conv5[0].weight, network.conv5[0].weight)
     assert report.source == resolve_weight_source(checkpoint)
+
+
+@torch.no_grad()
+def test_torchvisions_mobilenet_v2_loads_into_the_300m_cell(cache, realistic):
+    weights = torchvision.models.MobileNet_V2_Weights.DEFAULT
+    network = realistic(torchvision.models.mobilenet_v2())
+    cache.mkdir(parents=True)
+    torch.save(network.state_dict(), fetch.cache_path(weights.url))
+    model = Config.fromfile(CONFIGS / 'table7' / 'mobilenetv2_300m.py').model
+    model.backbone.update(
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://mobilenet_v2'),
+        frozen_stages=1,
+        norm_eval=True,
+    )
+    adapt_model_cfg(model)
+    assert model.data_preprocessor.mean == [123.675, 116.28, 103.53]
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        backbone = MODELS.build(model.backbone)
+    backbone.init_weights()
+    images = torch.randn(1, 3, 64, 96)
+    c4, c5 = backbone.eval()(images)
+    torch.testing.assert_close(c4, network.features[:14](images), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(c5, network.features(images), atol=1e-5, rtol=1e-5)
+    assert c5.std() > 0.05
 
 
 def test_torchvision_without_network_says_where_to_put_the_file(cache, monkeypatch):

@@ -1,6 +1,6 @@
 """What every backbone of the project shares: stages, freezing, initialisation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch.nn as nn
 from mmengine.logging import print_log
@@ -66,6 +66,10 @@ class StagedBackbone(BaseModule):
             x = getattr(self, name)(x)
             outputs[index] = x
         return tuple(outputs[index] for index in self.out_indices)
+
+    def own_names(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a published network of this kind, under this one's names."""
+        return dict(state_dict)
 
     @property
     def out_channels(self) -> tuple[int, ...]:

@@ -4,12 +4,13 @@ Paper: arXiv 1801.04381; widths compared in arXiv 1807.11164, Tables 7 and 8.
 mmdet registers a ``MobileNetV2`` of its own, which this one leaves alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch.nn as nn
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmdet.registry import MODELS
+from torch import Tensor
 from torchvision.models.mobilenetv2 import MobileNetV2 as TorchvisionMobileNetV2
 
 from lighthead.errors import UserError
@@ -105,6 +106,12 @@ class StagedMobileNetV2(StagedBackbone):
         self.stage_channels = tuple(end.out_channels for end in ends)
         self.register_load_state_dict_pre_hook(rename_torchvision_keys)
         self.freeze()
+
+    def own_names(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """torchvision's names in this one's."""
+        renamed = dict(state_dict)
+        rename_torchvision_keys(self, renamed, '')
+        return renamed
 
 
 def replace_activations(network: nn.Module, act_cfg: dict) -> None:
