@@ -51,7 +51,8 @@ def onnxruntime_call(path: Path, folder: Path, images: np.ndarray, threads: int)
     from onnx.utils import Extractor
 
     part = folder / f'{path.stem}_dense.onnx'
-    onnx.save(Extractor(onnx.load(path)).extract_model(['images'], list(DENSE_OUTPUTS)), part)
+    model = onnx.shape_inference.infer_shapes(onnx.load(path))
+    onnx.save(Extractor(model).extract_model(['images'], list(DENSE_OUTPUTS)), part)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(part, options, ['CPUExecutionProvider'])

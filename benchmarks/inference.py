@@ -176,7 +176,8 @@ def measure_batches(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarray
     images, rgbs = [image] * BATCH, [rgb] * BATCH
     plan = Plan(min_time=args.seconds, rounds=args.rounds)
     with tempfile.TemporaryDirectory() as name:
-        for letter, settings in TEST_SETTINGS.items():
+        for letter in args.settings:
+            settings = TEST_SETTINGS[letter]
             checkpoint = with_settings(args.checkpoint, Path(name), **settings)
             work = []
             for kind in precisions:
@@ -204,7 +205,8 @@ def measure_backends(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarra
             'torch fp32': partial(run_torchvision, torchvision_detector(), rgb),
             **exported_torchvision(rgb, folder, args.threads),
         }
-        for letter, settings in TEST_SETTINGS.items():
+        for letter in args.settings:
+            settings = TEST_SETTINGS[letter]
             checkpoint = with_settings(args.checkpoint, folder, **settings)
             files = export_all(checkpoint, folder, args.data_root)
             calls = open_all(checkpoint, files, settings['score_thr'], args.threads)
@@ -227,6 +229,7 @@ def main() -> None:
     parser.add_argument('checkpoint', help='of tools/train.py')
     parser.add_argument('image', help='a photograph')
     parser.add_argument('--data-root', metavar='DIR', help='to calibrate INT8 with')
+    parser.add_argument('--settings', nargs='+', choices=[*TEST_SETTINGS], default=[*TEST_SETTINGS])
     args = parser.parse_args()
     image = read_image(args.image)
     rgb = np.ascontiguousarray(image[..., ::-1])
