@@ -66,10 +66,13 @@ def openvino_call(path: Path, precision: str, images: np.ndarray, threads: int) 
     from lighthead.inference.backend_openvino import split
 
     core = openvino.Core()
+    sizes = np.array([images.shape[2:]], np.float32)
     dense, _ = split(openvino, core.read_model(path))
     settings = dict(INFERENCE_PRECISION_HINT=precision, INFERENCE_NUM_THREADS=threads)
     request = core.compile_model(dense, 'CPU', settings).create_infer_request()
-    return lambda: request.infer(dict(images=images), share_inputs=True, share_outputs=True)
+    return lambda: request.infer(
+        dict(images=images, sizes=sizes), share_inputs=True, share_outputs=True
+    )
 
 
 def product_calls() -> dict[str, Callable]:

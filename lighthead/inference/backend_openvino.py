@@ -81,7 +81,7 @@ class OpenVinoBackend:
         *dense, last = self.requests
         inputs = dict(images=images, sizes=limits)
         if dense:
-            found = dense[0].infer(dict(images=images), share_inputs=True, share_outputs=True)
+            found = dense[0].infer(inputs, share_inputs=True, share_outputs=True)
             inputs |= {name: found[name] for name in DENSE_OUTPUTS}
         found = last.infer(inputs, share_inputs=True, share_outputs=True)
         return unpad(*(np.array(found[name]) for name in OUTPUTS))
@@ -127,6 +127,7 @@ def split(ov, model) -> tuple:
     for name in DENSE_OUTPUTS:
         cuts[name].set_names({name})
         dense_results.append(ops.result(cuts[name]))
-    dense = ov.Model(dense_results, [images], 'dense')
+    # A backbone that shuffles asks for the batch size, which stands in the sizes.
+    dense = ov.Model(dense_results, [images, sizes], 'dense')
     rest = ov.Model(model.get_results(), [*entries, images, sizes], 'rest')
     return dense, rest

@@ -8,7 +8,7 @@ import torch
 
 from lighthead import Detector
 from lighthead.commands import export as command
-from lighthead.commands.export import ExportOptions, export
+from lighthead.commands.export import ExportOptions, export, load_for_export, write_export
 from lighthead.errors import UserError
 from lighthead.export.check import CASES, check_export
 from lighthead.inference.exported import open_exported
@@ -117,6 +117,25 @@ def test_openvino_in_bf16_keeps_coordinates_exact(exported):
     half = Detector(exported('onnx'), backend='openvino', precision='bf16', score_thr=0.0)(image)
     assert abs(float(half.scores[0] - full.scores[0])) < 0.05
     assert len(np.unique(half.boxes.round(2))) > len(half)  # not on a coarse grid
+
+
+def test_openvino_in_bf16_with_a_backbone_that_shuffles(tmp_path):
+    """Its shuffles ask for the batch size within the part that is cut off."""
+    need('openvino')
+    import openvino as ov
+
+    if 'BF16' not in ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+        pytest.skip('this processor has no bf16')
+    cfg = small_config(score_thr=0.0)
+    cfg.model.backbone.type = 'AuthorsShuffleNetV2'
+    path = write_checkpoint(cfg, tmp_path / 'detector.pth')
+    model, meta = load_for_export(ExportOptions(str(path), 'onnx', ''))
+    file = write_export(model, meta, 'onnx', tmp_path)
+    image = np.random.default_rng(0).integers(0, 256, (96, 120, 3), dtype=np.uint8)
+    full = Detector(file, backend='openvino', score_thr=0.0)(image)
+    half = Detector(file, backend='openvino', precision='bf16', score_thr=0.0)(image)
+    assert len(full) == len(half) == 100
+    assert abs(float(half.scores[0] - full.scores[0])) < 0.05
 
 
 def test_metadata_round_trip():
