@@ -48,12 +48,15 @@ class Backend(Protocol):
 
 
 class TorchBackend:
-    """Eager torch: the fast path for a Light-Head R-CNN, mmdet's prediction for others.
+    """Torch: the fast path for a Light-Head R-CNN, mmdet's prediction for others.
+
+    On CUDA the fast path is recorded as graphs; elsewhere it is eager.
 
     Args:
         model: A detector; it is changed and belongs to the backend from now on.
         device: Where to run.
-        precision: ``'fp32'``, or ``'bf16'`` or ``'fp16'`` under autocast.
+        precision: ``'fp32'``, or ``'bf16'`` or ``'fp16'`` for convolutions and fully
+            connected layers (mmdet's prediction runs under autocast).
     """
 
     channels_last = True

@@ -58,7 +58,7 @@ def batched_nms_topk(
     order = _best_first(scores, SORT_AHEAD * max_num)
     apart = _class_span(boxes) if labels is not None and total else None
     kept, kept_boxes = order[:0], boxes[:0]
-    in_blocks = labels is None and not boxes.is_cuda
+    in_blocks = labels is None and boxes.device.type == 'cpu'
     seen, size = 0, BLOCK if in_blocks else max_num
     while kept.shape[0] < max_num and seen < total:
         if seen == order.shape[0]:
