@@ -86,7 +86,11 @@ def build_parser() -> argparse.ArgumentParser:
         help='keys of table8 (default: those of Figure 2 and ShuffleNet v2 1x)',
     )
     subparsers.choices['table8'].add_argument(
-        '--only', nargs='+', metavar='NETWORK', help='keys of the networks to time'
+        '--only',
+        nargs='+',
+        action='extend',
+        metavar='NETWORK',
+        help='keys of the networks to time',
     )
     return parser
 
@@ -113,11 +117,14 @@ def _add_measuring(parser: argparse.ArgumentParser, with_shape: bool) -> None:
 
 def _add_detector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='detectors, side by side')
-    parser.add_argument('--checkpoint', nargs='+', metavar='FILE', help='one per config, in order')
+    parser.add_argument(
+        '--checkpoint', nargs='+', action='extend', metavar='FILE', help='one per config, in order'
+    )
     parser.add_argument('--image', metavar='FILE', help='time on this image, not on noise')
     parser.add_argument(
         '--against',
         nargs='+',
+        action='extend',
         default=[],
         metavar='NAME',
         help='competitors: torchvision:<function> or mmdet:<config of its wheel>',

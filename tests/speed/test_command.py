@@ -169,6 +169,14 @@ def test_bad_arguments_are_one_sentence(arguments, capsys):
     assert len(error.strip().splitlines()) == 1
 
 
+def test_lists_may_be_given_piece_by_piece():
+    once = build_parser().parse_args(['detector', 'a.py', '--against', 'x', 'y'])
+    twice = build_parser().parse_args(['detector', 'a.py', '--against', 'x', '--against', 'y'])
+    assert once == twice
+    assert twice.against == ['x', 'y']
+    assert build_parser().parse_args(['detector', 'a.py']).against == []
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
