@@ -1,5 +1,5 @@
 // Detect objects with an exported file in Node.js:
-//   npm install onnxruntime-node jpeg-js
+//   npm install --ignore-scripts onnxruntime-node jpeg-js
 //   node detect.mjs model.onnx photo.jpg [least score]
 // In a browser, take onnxruntime-web and the pixels of a canvas; the rest stays as it is.
 import { readFileSync } from 'node:fs';
