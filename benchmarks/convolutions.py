@@ -38,10 +38,9 @@ def torch_calls(checkpoint: Path, images: torch.Tensor) -> tuple[dict[str, Calla
     for precision in ('fp32', 'bf16'):
         model = build_model(meta.model_cfg)
         load_weights(model, content['state_dict'], checkpoint)
-        macs = count(DenseNetwork(model), images).macs
         stages = TorchBackend(model, torch.device('cpu'), precision).model
         calls[f'torch {precision}'] = lambda stages=stages: stages.maps(images)
-    return calls, macs
+    return calls, count(DenseNetwork(build_model(meta.model_cfg)), images).macs
 
 
 def onnxruntime_call(path: Path, folder: Path, images: np.ndarray, threads: int) -> Callable:

@@ -59,20 +59,20 @@ class EagerDetector(LightHeadStages):
             keep = batched_nms_topk(image_boxes, image_scores, None, s.rpn_iou, s.max_proposals)
             rois.append(image_boxes[keep])
         counts = [len(image_rois) for image_rois in rois]
-        logits, deltas = self._classify(thin, rois)
+        index = [boxes.new_full((len(boxes), 1), image) for image, boxes in enumerate(rois)]
+        indexed = torch.cat((torch.cat(index), torch.cat(rois)), dim=1)
+        logits, deltas = self.classify(thin, indexed)
         answers = zip(
             rois, logits.softmax(1)[:, :-1].split(counts), deltas.split(counts), sizes, strict=True
         )
         return [self._detections(*answer) for answer in answers]
 
-    def _classify(self, thin: Tensor, rois: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def classify(self, thin: Tensor, rois: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (K, C + 1) and deltas (K, 4 or 4C) of RoIs (K, 5) as (image, x1, y1, x2, y2),
+        from the thin map (B, bins * channels, H, W)."""
         s = self.settings
-        index = [boxes.new_full((len(boxes), 1), image) for image, boxes in enumerate(rois)]
-        indexed = torch.cat((torch.cat(index), torch.cat(rois)), dim=1)
         table = thin.permute(0, 2, 3, 1).reshape(-1, self.dense.channels)
-        pooled = pool_table(
-            table, thin.shape, indexed, s.bins, 1 / s.stride, s.sampling_ratio, s.mode
-        )
+        pooled = pool_table(table, thin.shape, rois, s.bins, 1 / s.stride, s.sampling_ratio, s.mode)
         return self.head(pooled.flatten(1))
 
     def _detections(

@@ -1,12 +1,11 @@
 """The detector with shapes that are known beforehand, for CUDA graphs."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lighthead.inference.eager import EagerDetector
 from lighthead.inference.stages import ABSENT
 from lighthead.ops.fixed_nms import fixed_nms
-from lighthead.ops.ps_roi_align import pool_table
 
 CANDIDATES = 1024
 """So many of an image's candidates (RoI, class) reach the last suppression."""
@@ -38,10 +37,10 @@ class FixedDetector(EagerDetector):
         first = fixed_nms(boxes, scores > ABSENT, s.rpn_iou)
         rois, real = _first_kept(boxes, first.kept, s.max_proposals)
         scores, boxes = self._classified(thin, rois, real, sizes)
-        found = self._suppressed(scores, boxes)
-        exact = found[:, -1:, 1:2] * first.settled[:, None, None]
-        last = torch.cat((found[:, -1:, :1], exact, found[:, -1:, 2:]), dim=2)
-        return torch.cat((found[:, :-1], last), dim=1)
+        rows, num, exact = self._suppressed(scores, boxes)
+        last = torch.stack((num, exact & first.settled), dim=1).to(rows.dtype)
+        last = nn.functional.pad(last, (0, rows.shape[2] - last.shape[1]))
+        return torch.cat((rows, last[:, None]), dim=1)
 
     def _classified(
         self, thin: Tensor, rois: Tensor, real: Tensor, sizes: Tensor
@@ -51,21 +50,16 @@ class FixedDetector(EagerDetector):
         batch, count = real.shape
         index = torch.arange(batch, device=rois.device, dtype=rois.dtype)
         index = index[:, None, None].expand(-1, count, -1)
-        indexed = torch.cat((index, rois), dim=2).flatten(0, 1)
-        table = thin.permute(0, 2, 3, 1).reshape(-1, self.dense.channels)
-        pooled = pool_table(
-            table, thin.shape, indexed, s.bins, 1 / s.stride, s.sampling_ratio, s.mode
-        )
-        logits, deltas = self.head(pooled.flatten(1))
+        logits, deltas = self.classify(thin, torch.cat((index, rois), dim=2).flatten(0, 1))
         scores = logits.softmax(1)[:, :-1].view(batch, count, -1)
         scores = torch.where(real[:, :, None] & (scores > s.score_thr), scores, ABSENT)
         deltas = deltas.view(batch, count, -1, 4)
         return scores, self.box_decoder(rois[:, :, None], deltas, sizes[:, None, None])
 
-    def _suppressed(self, scores: Tensor, boxes: Tensor) -> Tensor:
-        """See :meth:`fixed`."""
+    def _suppressed(self, scores: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows (B, D, 6) as of :meth:`fixed`, how many count (B,), and whether exact (B,)."""
         s = self.settings
-        batch, count, classes = scores.shape
+        _, count, classes = scores.shape
         scores = scores.flatten(1)
         taken = min(CANDIDATES, count * classes)
         index = self.best(scores, taken)
@@ -80,9 +74,7 @@ class FixedDetector(EagerDetector):
         # Candidates that were left out count only where there is still room.
         complete = (scores > ABSENT).sum(1) <= taken
         exact = second.settled & (complete | (num == s.max_detections))
-        last = torch.stack((num.float(), exact.float()), dim=1)
-        last = torch.cat((last, last.new_zeros(batch, rows.shape[2] - 2)), dim=1)
-        return torch.cat((rows, last[:, None]), dim=1)
+        return rows, num, exact
 
 
 def _first_kept(rows: Tensor, kept: Tensor, count: int) -> tuple[Tensor, Tensor]:

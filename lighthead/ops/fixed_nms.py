@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lighthead.ops.nms import overlaps
+
 BLOCK = 1024
 """Boxes whose overlaps among themselves are resolved in rounds."""
 ROUNDS = 16
@@ -49,7 +51,7 @@ def fixed_nms(
     settled = torch.ones_like(valid[:, 0])
     for start in range(0, boxes.shape[1], BLOCK):
         block = slice(start, min(start + BLOCK, boxes.shape[1]))
-        over = _overlaps(boxes[:, : block.stop], boxes[:, block], iou_threshold)
+        over = overlaps(boxes[:, : block.stop], boxes[:, block], iou_threshold)
         if labels is not None:
             over = over & (labels[:, : block.stop, None] == labels[:, None, block])
         open_ = valid[:, block]
@@ -62,16 +64,6 @@ def fixed_nms(
         settled = settled & (before == now).all(1)
         kept = torch.cat((kept[:, :start], now, kept[:, block.stop :]), dim=1)
     return Suppressed(kept, settled)
-
-
-def _overlaps(first: Tensor, second: Tensor, iou_threshold: float) -> Tensor:
-    """Whether IoUs (B, N, M) are above a threshold; the arithmetic is torchvision's."""
-    low = torch.maximum(first[:, :, None, :2], second[:, None, :, :2])
-    high = torch.minimum(first[:, :, None, 2:], second[:, None, :, 2:])
-    sides = (high - low).clamp(min=0)
-    shared = sides[..., 0] * sides[..., 1]
-    areas = [(b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1]) for b in (first, second)]
-    return shared / (areas[0][:, :, None] + areas[1][:, None, :] - shared) > iou_threshold
 
 
 def _struck(kept: Tensor, over: Tensor) -> Tensor:

@@ -68,7 +68,6 @@ def batched_nms_topk(
         fresh_boxes = boxes[fresh]
         if apart is not None:
             fresh_boxes = fresh_boxes.double() + (labels[fresh].double() * apart)[:, None]
-            kept_boxes = kept_boxes.double()
         left = _left_of_block if in_blocks else _left_of_list
         more = left(kept_boxes, fresh_boxes, iou_threshold)
         kept = torch.cat((kept, fresh[more]))
@@ -106,19 +105,22 @@ def _left_of_list(kept: Tensor, fresh: Tensor, iou_threshold: float) -> Tensor:
 
 def _left_of_block(kept: Tensor, fresh: Tensor, iou_threshold: float) -> Tensor:
     """The same, vectorised."""
-    left = (~_overlaps(kept, fresh, iou_threshold).any(0)).nonzero().squeeze(1)
+    left = (~overlaps(kept, fresh, iou_threshold).any(0)).nonzero().squeeze(1)
     fresh = fresh[left]
-    over = _overlaps(fresh, fresh, iou_threshold).triu_(1).to(torch.float32)
+    over = overlaps(fresh, fresh, iou_threshold).triu_(1).to(torch.float32)
     before, now = None, torch.ones(fresh.shape[0])
     while before is None or not torch.equal(before, now):  # see ops/fixed_nms.py
         before, now = now, (now @ over == 0).to(torch.float32)
     return left[now.bool()]
 
 
-def _overlaps(first: Tensor, second: Tensor, iou_threshold: float) -> Tensor:
-    """Whether IoUs (N, M) of boxes are above a threshold, with torchvision's arithmetic."""
-    x1, y1, x2, y2 = first.t().contiguous()[:, :, None]
-    left, top, right, bottom = second.t().contiguous()
+def overlaps(first: Tensor, second: Tensor, iou_threshold: float) -> Tensor:
+    """Whether IoUs (..., N, M) of boxes (..., N, 4) with boxes (..., M, 4) are above a threshold.
+
+    Boxes are (x1, y1, x2, y2); the arithmetic is torchvision's.
+    """
+    x1, y1, x2, y2 = first.movedim(-1, 0).contiguous().unsqueeze(-1)
+    left, top, right, bottom = second.movedim(-1, 0).contiguous().unsqueeze(-2)
     width = (torch.minimum(x2, right) - torch.maximum(x1, left)).clamp_(min=0)
     height = (torch.minimum(y2, bottom) - torch.maximum(y1, top)).clamp_(min=0)
     shared = width.mul_(height)
