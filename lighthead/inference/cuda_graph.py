@@ -1,6 +1,6 @@
 """A function of tensors recorded as CUDA graphs, one per shape."""
 
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -37,15 +37,16 @@ def record_cuda_graph(function: Callable[..., Tensor], inputs: tuple[Tensor, ...
 
 
 class RecordedCalls:
-    """Calls a function, from a recording where the shapes come a second time.
+    """Calls a function, from recordings of the shapes that come most often.
 
     Pictures come in many sizes, and recording costs several calls: so a size that
-    is seen once is just computed.
+    is seen once is just computed, and where there is no room for another
+    recording, one gives way only to a size that came twice as often.
 
     Args:
         function: Tensors to one tensor, without reading a value on the way.
         record: Makes a recording.
-        limit: How many recordings to keep; the one that was not used for longest goes.
+        limit: How many recordings to keep.
     """
 
     def __init__(
@@ -55,22 +56,31 @@ class RecordedCalls:
         limit: int = GRAPHS,
     ) -> None:
         self.function, self.record, self.limit = function, record, limit
-        self.recordings: OrderedDict[tuple, Recording | None] = OrderedDict()
+        self.seen: Counter[tuple] = Counter()
+        self.recordings: dict[tuple, Recording] = {}
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The function's answer, valid until the next call."""
         key = tuple(values.shape for values in inputs)
+        self.seen[key] += 1
         if key not in self.recordings:
-            self._remember(key, None)
-            return self.function(*inputs)
-        recording = self.recordings.pop(key) or self.record(self.function, inputs)
-        self._remember(key, recording)
+            if not self._has_room(self.seen[key]):
+                return self.function(*inputs)
+            self.recordings[key] = self.record(self.function, inputs)
+        recording = self.recordings[key]
         for own, values in zip(recording.inputs, inputs, strict=True):
             own.copy_(values, non_blocking=True)
         recording.replay()
         return recording.output
 
-    def _remember(self, key: tuple, recording: Recording | None) -> None:
-        self.recordings[key] = recording
-        while len(self.recordings) > self.limit:
-            self.recordings.popitem(last=False)
+    def _has_room(self, count: int) -> bool:
+        """Whether a shape that came ``count`` times is recorded; drops a recording for it."""
+        if count < 2:
+            return False
+        if len(self.recordings) < self.limit:
+            return True
+        rarest = min(self.recordings, key=self.seen.__getitem__)
+        if count < 2 * self.seen[rarest]:
+            return False
+        del self.recordings[rarest]
+        return True

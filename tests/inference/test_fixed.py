@@ -127,17 +127,22 @@ class Recorder:
         return Recording(lambda: output.copy_(function(*inputs)), inputs, output)
 
 
-def test_shapes_are_recorded_when_they_come_again():
-    recorder, calls = Recorder(), []
-
-    def double(values):
-        calls.append(tuple(values.shape))
-        return values * 2
-
-    recorded = RecordedCalls(double, record=recorder, limit=2)
-    for size in (3, 3, 3, 4, 5, 4, 3, 3):
+@pytest.mark.parametrize(
+    ('sizes', 'expected'),
+    [
+        ((3, 4, 5, 6), ()),  # each came once
+        ((3, 3, 3, 4, 5, 4), (3, 4)),
+        # no room for 5, although it comes as often as the others
+        ((3, 3, 4, 4, 5, 5, 3, 4, 5, 3, 4, 5), (3, 4)),
+        # 5 comes twice as often as 4 did, which gives way and does not return at once
+        ((3, 3, 3, 4, 4, 5, 5, 5, 5, 4, 4), (3, 4, 5)),
+    ],
+)
+def test_the_shapes_that_come_most_often_are_recorded(sizes, expected):
+    recorder = Recorder()
+    recorded = RecordedCalls(lambda values: values * 2, record=recorder, limit=2)
+    for size in sizes:
         values = torch.rand(size)
         assert torch.equal(recorded(values), values * 2)
-    # 3 is recorded when it comes again, dropped when 4 and 5 came since, and recorded once more.
-    assert recorder.recorded == [(3,), (4,), (3,)]
-    assert len(recorded.recordings) == 2
+    assert recorder.recorded == [(size,) for size in expected]
+    assert len(recorded.recordings) == min(len(expected), 2)
