@@ -1,6 +1,6 @@
 """Two real processes on the CPU (gloo) against one: gradients, losses, evaluation, files, death.
 
-The two have one image each per step, the one has both. Equal are they because
+The two, as on two machines, have one image each per step, the one has both. Equal are they because
 each loss divides by what does not depend on the process: 256 anchors and K
 RoIs per image. With more RoIs than K, OHEM chooses among those of its process
 (as in the paper), so the test stays below K.
@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,25 +27,33 @@ PATIENCE = 600
 TWO = ('--launcher', 'pytorch', '--batch-size', '1')
 
 
-def start(work_dir: Path, weights: Path, *options: str) -> subprocess.Popen:
-    """One process, or with ``--launcher pytorch`` two under torchrun."""
-    command = [sys.executable]
-    if 'pytorch' in options:
-        with socket.socket() as probe:
-            probe.bind(('127.0.0.1', 0))
-            port = probe.getsockname()[1]
-        command += [
-            '-m', 'torch.distributed.run', '--nproc_per_node=2',
-            '--master_addr=127.0.0.1', f'--master_port={port}',
-        ]  # fmt: skip
+def torchrun(*layout: str) -> list[str]:
+    """Its command line; ``layout`` says how many machines and processes."""
+    return ['-m', 'torch.distributed.run', '--master_addr=127.0.0.1', *layout]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def start(work_dir: Path, weights: Path, *options: str, by: Sequence[str] = ()) -> subprocess.Popen:
+    """One process, or what ``by`` starts."""
     return subprocess.Popen(
-        [*command, str(SCRIPT), str(work_dir), str(weights), *options],
+        [sys.executable, *by, str(SCRIPT), str(work_dir), str(weights), *options],
         cwd=work_dir.parent,
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def start_two(work_dir: Path, weights: Path, *options: str) -> subprocess.Popen:
+    """Two processes on one machine, with one image per step each."""
+    by = torchrun('--nproc_per_node=2', f'--master_port={free_port()}')
+    return start(work_dir, weights, *TWO, *options, by=by)
 
 
 def finish(process: subprocess.Popen) -> None:
@@ -89,9 +98,15 @@ def one(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def two(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The work dir of two processes with one image per step each."""
+    """The work dir of two processes with one image per step each, as on two machines."""
     work_dir = tmp_path_factory.mktemp('two') / 'run'
-    finish(start(work_dir, weights, *TWO))
+    layout = ('--nnodes=2', '--nproc_per_node=1', f'--master_port={free_port()}')
+    machines = [
+        start(work_dir, weights, *TWO, by=torchrun(*layout, f'--node_rank={rank}'))
+        for rank in range(2)
+    ]
+    for machine in machines:
+        finish(machine)
     return work_dir
 
 
@@ -142,12 +157,12 @@ def test_a_death_ends_the_run_and_resume_continues(
     weights: Path, two: Path, tmp_path: Path
 ) -> None:
     work_dir = tmp_path / 'run'
-    process = start(work_dir, weights, *TWO, '--die-after', '3')
+    process = start_two(work_dir, weights, '--die-after', '3')
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert 'Signal 9 (SIGKILL)' in errors, errors[-4000:]
     assert find_latest_checkpoint(work_dir).name in ('iter_2.pth', 'iter_3.pth')
-    finish(start(work_dir, weights, *TWO, '--resume'))
+    finish(start_two(work_dir, weights, '--resume'))
     a, b = (load_checkpoint_file(folder / 'epoch_1.pth') for folder in (two, work_dir))
     for key in ('state_dict', 'ema_state_dict'):
         assert all(torch.equal(a[key][name], b[key][name]) for name in a[key]), key
