@@ -83,6 +83,8 @@ def make_step(config: str, precision: str, args: argparse.Namespace) -> Training
     if args.from_scratch:
         from_scratch(cfg.model)
     adapt_model_cfg(cfg.model)
+    cfg.optim_wrapper.type = 'OptimWrapper'  # a run that had --amp wrote another
+    cfg.optim_wrapper.pop('loss_scale', None)
     if precision == 'amp':
         apply_amp(cfg)
     runner = build_runner(cfg)
