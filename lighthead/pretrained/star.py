@@ -1,15 +1,18 @@
 """ShuffleNetV2's weights in ShuffleNetV2*, without loss.
 
 ShuffleNetV2* has one more depthwise convolution and norm in each unit. With a
-Dirac kernel and a norm that changes nothing, it computes what ShuffleNetV2
-computes. In training mode a norm uses the batch's statistics, so this holds
-for evaluation, and for training with ``norm_eval=True``.
+Dirac kernel and a norm that changes nothing, in training neither
+(:mod:`lighthead.models.backbones.identity_norm`), it computes what ShuffleNetV2
+computes.
 """
 
 from collections.abc import Iterable
 
 import torch
 import torch.nn as nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lighthead.models.backbones.identity_norm import make_identity
 
 PART = 'star'
 """Name of the added layers in a unit: ``stage2.0.star.conv`` and ``stage2.0.star.bn``."""
@@ -28,7 +31,5 @@ def set_to_identity(network: nn.Module) -> None:
             continue
         if isinstance(module, nn.Conv2d):
             nn.init.dirac_(module.weight, groups=module.groups)
-        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.reset_parameters()
-            # (x - 0) / sqrt(var + eps) is x itself
-            module.running_var.fill_(1 - module.eps)
+        elif isinstance(module, _BatchNorm):
+            make_identity(module)

@@ -28,6 +28,37 @@ def test_v2_loads_into_v2star_without_loss(width, save, build, realistic):
     assert set(report.loaded_norms) == set(star.norms())
 
 
+@pytest.mark.parametrize('resumed', [False, True])
+def test_training_starts_where_v2_stands(save, build, realistic, resumed):
+    """In training too the added norms pass their input on, also after a checkpoint; they learn."""
+    plain = realistic(build(widen_factor=0.5)).train()
+    star = build(save(plain.state_dict()), widen_factor=0.5, star=True).train()
+    if resumed:  # built, then given a checkpoint
+        state = star.state_dict()
+        star = build(widen_factor=0.5, star=True)
+        star.load_state_dict(state)
+        star.train()
+    images = torch.randn(4, 3, 64, 96)
+    outputs = star(images)
+    for actual, expected in zip(outputs, plain(images), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
+    added = star.stage3[2].star.bn
+    before = added.running_mean.clone(), added.running_var.clone()
+    outputs[-1].square().mean().backward()
+    assert added.weight.grad.any()
+    assert added.bias.grad.any()
+    assert torch.equal(added.running_mean, before[0])
+    assert torch.equal(added.running_var, before[1])
+    assert star.stage3[2].branch2[1].training, 'the other norms train'
+
+
+def test_norms_of_a_random_start_train(build):
+    star = build(widen_factor=0.5, star=True).train()
+    assert all(norm.training for norm in star.norms().values())
+    star(torch.randn(2, 3, 64, 64))
+    assert all(norm.training for norm in star.train().norms().values())
+
+
 @torch.no_grad()
 def test_v2star_weights_keep_their_star_layers(save, build, realistic):
     trained = realistic(build(widen_factor=0.5, star=True))

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lighthead.errors import UserError
+from lighthead.models.backbones.identity_norm import keeps_identity
 
 
 class StagedBackbone(BaseModule):
@@ -95,12 +96,13 @@ class StagedBackbone(BaseModule):
                 parameter.requires_grad = False
 
     def train(self, mode: bool = True) -> nn.Module:
-        """Training mode that leaves frozen stages and trusted norm layers in eval mode."""
+        """Training mode that leaves frozen stages, trusted and identity norms in eval mode."""
         super().train(mode)
         if mode:
             self.freeze()
             for name, norm in self.norms().items():
-                if self.norm_eval and (self.loaded_norms is None or name in self.loaded_norms):
+                known = self.loaded_norms is None or name in self.loaded_norms
+                if (self.norm_eval and known) or keeps_identity(norm):
                     norm.eval()
         return self
 
