@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
@@ -68,25 +68,25 @@ class TrainingStep:
             self.model.train_step(next(self.batches), optim_wrapper=self.wrapper)
 
 
-def make_step(config: str, precision: str, args: argparse.Namespace) -> TrainingStep:
-    """Build the detector of a config, fp32 or with its mixed precision."""
+def training_cfg(config: str, precision: str, args: argparse.Namespace) -> Config:
+    """The config as it is trained, fp32 or with its mixed precision, loading without workers."""
     cfg = load_config(config, args.data_root, args.cfg_options)
     cfg.work_dir, cfg.log_level = args.work_dir, 'ERROR'
     cfg.train_dataloader.num_workers, cfg.train_dataloader.persistent_workers = 0, False
     cfg.optim_wrapper.optimizer.lr = RATE
-    if args.batch_size:
-        cfg.train_dataloader.batch_size = args.batch_size
-    if args.scale:
-        for step in cfg.train_dataloader.dataset.pipeline:
-            if step.type == 'Resize':
-                step.scale = tuple(args.scale)
-    if args.from_scratch:
-        from_scratch(cfg.model)
-    adapt_model_cfg(cfg.model)
     cfg.optim_wrapper.type = 'OptimWrapper'  # a run that had --amp wrote another
     cfg.optim_wrapper.pop('loss_scale', None)
     if precision == 'amp':
         apply_amp(cfg)
+    if args.from_scratch:
+        from_scratch(cfg.model)
+    adapt_model_cfg(cfg.model)
+    return cfg
+
+
+def make_step(config: str, precision: str, args: argparse.Namespace) -> TrainingStep:
+    """Build the detector and the optimizer of a config, and load batches of its data."""
+    cfg = training_cfg(config, precision, args)
     runner = build_runner(cfg)
     with DefaultScope.overwrite_default_scope('mmdet'):
         runner.model.init_weights()
@@ -136,8 +136,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='detectors')
     parser.add_argument('--data-root', required=True, metavar='DIR', help='in COCO layout')
     parser.add_argument('--precisions', nargs='+', choices=('fp32', 'amp'), default=['fp32'])
-    parser.add_argument('--batch-size', type=int, help="images of a step (the config's)")
-    parser.add_argument('--scale', nargs=2, type=int, metavar=('LONG', 'SHORT'), help='of images')
     parser.add_argument('--from-scratch', action='store_true', help='nothing loaded or frozen')
     parser.add_argument('--threads', type=int, default=2, help='threads of torch on a CPU')
     parser.add_argument('--seconds', type=float, default=10.0, help='least time per competitor')

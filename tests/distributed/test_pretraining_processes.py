@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from lighthead.engine.checkpoint import load_checkpoint_file
+
+from .launching import free_port, torchrun
 
 pytestmark = pytest.mark.slow
 
@@ -71,14 +72,8 @@ def test_validation_equals_the_evaluation_by_one_process(
     ema: tuple[str, ...], data: Path, tmp_path: Path
 ) -> None:
     """24 images: an epoch has 3 iterations, 5 steps end in the middle of the fourth epoch."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    torchrun = [
-        '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_addr=127.0.0.1',
-        f'--master_port={port}',
-    ]  # fmt: skip
-    pretrain(torchrun, data, tmp_path / 'run', '--launcher', 'pytorch', *ema)
+    two = torchrun('--nproc_per_node=2', f'--master_port={free_port()}')
+    pretrain(two, data, tmp_path / 'run', '--launcher', 'pytorch', *ema)
     checkpoint = load_checkpoint_file(tmp_path / 'run/epoch_4.pth')
     assert checkpoint['meta']['iter'] == 10
     best = checkpoint['train_state']['best']

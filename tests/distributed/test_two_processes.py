@@ -8,7 +8,6 @@ RoIs per image. With more RoIs than K, OHEM chooses among those of its process
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,22 +19,13 @@ import torch
 from lighthead.engine.checkpoint import find_latest_checkpoint, load_checkpoint_file
 from lighthead.models.backbones import ShuffleNetV2
 
+from .launching import free_port, torchrun
+
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name('detector_process.py')
 PATIENCE = 600
 TWO = ('--launcher', 'pytorch', '--batch-size', '1')
-
-
-def torchrun(*layout: str) -> list[str]:
-    """Its command line; ``layout`` says how many machines and processes."""
-    return ['-m', 'torch.distributed.run', '--master_addr=127.0.0.1', *layout]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def start(work_dir: Path, weights: Path, *options: str, by: Sequence[str] = ()) -> subprocess.Popen:
