@@ -15,7 +15,7 @@ from our_backends import export_all, open_all
 from rich.console import Console
 from rich.table import Table
 
-from lighthead.export.accuracy import measure, validation_split
+from lighthead.evaluation.accuracy import measure, validation_split
 from lighthead.speed.timer import intra_op_threads
 
 

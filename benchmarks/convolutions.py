@@ -18,11 +18,11 @@ from our_backends import export_all
 from rich.console import Console
 from rich.table import Table
 
-from lighthead.engine.checkpoint import load_checkpoint_file
-from lighthead.inference.backends import TorchBackend
-from lighthead.inference.dense import DenseNetwork
-from lighthead.inference.detector import build_model, load_weights, read_meta
-from lighthead.inference.metadata import DENSE_OUTPUTS
+from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
+from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.deploy.dense import DenseNetwork
+from lighthead.deploy.metadata import DENSE_OUTPUTS
+from lighthead.inference.runtimes.torch_backend import TorchBackend
 from lighthead.speed.complexity import count
 from lighthead.speed.timer import Plan, Workload, intra_op_threads, measure
 
@@ -62,7 +62,7 @@ def openvino_call(path: Path, precision: str, images: np.ndarray, threads: int) 
     """The part of an OpenVINO file before the proposals."""
     import openvino
 
-    from lighthead.inference.backend_openvino import split
+    from lighthead.inference.runtimes.openvino_backend import split
 
     core = openvino.Core()
     sizes = np.array([images.shape[2:]], np.float32)

@@ -33,9 +33,9 @@ from rich.table import Table
 from torchvision.transforms.functional import to_tensor
 
 from lighthead import Detector
-from lighthead.engine.checkpoint import load_checkpoint_file
-from lighthead.inference.backends import PRECISIONS
+from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.inference.images import read_image
+from lighthead.inference.runtimes.torch_backend import PRECISIONS
 from lighthead.speed.memory import peak_memory
 from lighthead.speed.settings import Settings
 from lighthead.speed.timer import Plan, Timing, Workload, intra_op_threads, measure

@@ -33,11 +33,11 @@ from torch.profiler import ProfilerActivity, profile
 from lighthead.commands.config import load_config
 from lighthead.commands.train import build_runner
 from lighthead.engine.amp import apply_amp
-from lighthead.pretrained import adapt_model_cfg, from_scratch
 from lighthead.speed.formatting import number
 from lighthead.speed.memory import peak_memory
 from lighthead.speed.settings import Settings
 from lighthead.speed.timer import Plan, Workload, intra_op_threads, measure
+from lighthead.weights import adapt_model_cfg, from_scratch
 
 BATCHES = 4
 """Batches that are loaded and taken in turn."""

@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from lighthead.engine.checkpoint import save_checkpoint_file
-from lighthead.engine.plain_config import config_to_json
+from lighthead.checkpoint.plain_config import config_to_json
+from lighthead.checkpoint.safe_files import save_checkpoint_file
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs' / 'lighthead_shufflev2star_x0_5.py'
 CLASSES = ['cat', 'dog', 'Straßenbahn']

@@ -7,7 +7,7 @@ import sys
 
 from lighthead.cli import make_parser, run
 from lighthead.commands.infer import InferOptions, infer
-from lighthead.inference.backends import BACKENDS
+from lighthead.inference.runtimes.torch_backend import BACKENDS
 
 
 def main() -> int:

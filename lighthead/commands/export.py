@@ -9,16 +9,17 @@ from pathlib import Path
 from mmdet.models.detectors import BaseDetector
 
 import lighthead
-from lighthead.engine.checkpoint import load_checkpoint_file
+from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
+from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.deploy.check_export import check_export, require_agreement
+from lighthead.deploy.metadata import ExportMeta
+from lighthead.deploy.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
+from lighthead.deploy.test_settings import Settings
 from lighthead.errors import UserError
-from lighthead.export.accuracy import Measured, measure, validation_split
-from lighthead.export.check import check_export, require_agreement
-from lighthead.export.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
-from lighthead.inference.detector import Detector, build_model, load_weights, read_meta
-from lighthead.inference.exported import open_exported
-from lighthead.inference.metadata import ExportMeta
+from lighthead.evaluation.accuracy import Measured, measure, validation_split
+from lighthead.inference.detector import Detector
 from lighthead.inference.preprocess import Preprocess
-from lighthead.inference.settings import Settings
+from lighthead.inference.runtimes.exported import open_exported
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch': '.pt2'}
 """Formats and their suffixes."""
@@ -109,7 +110,7 @@ def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path)
     """Write the fp32 file of a format into ``folder``."""
     path = folder / f'detector_fp32{FORMATS[name]}'
     if name == 'torch':
-        from lighthead.export.torch_format import save_torch, torch_program
+        from lighthead.deploy.torch_format import save_torch, torch_program
 
         save_torch(torch_program(model), meta, path)
         return path
@@ -118,7 +119,7 @@ def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path)
         add_metadata(graph, meta)
         save_onnx(graph, path)
     else:
-        from lighthead.export.openvino_format import openvino_model, save_openvino
+        from lighthead.deploy.openvino_format import openvino_model, save_openvino
 
         save_openvino(openvino_model(graph, meta, folder), path)
     return path
@@ -127,7 +128,7 @@ def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path)
 def _write_int8(
     options: ExportOptions, model: BaseDetector, meta: ExportMeta, folder: Path
 ) -> Path:
-    from lighthead.export.quantise import calibration_inputs, quantise_onnx, quantise_openvino
+    from lighthead.deploy.quantise import calibration_inputs, quantise_onnx, quantise_openvino
 
     inputs = list(calibration_inputs(options.calib, meta.preprocess, options.calib_images))
     print(f'INT8: calibrating on {len(inputs)} pictures of {options.calib}', flush=True)
@@ -139,7 +140,7 @@ def _write_int8(
         add_metadata(graph, meta)
         save_onnx(graph, path)
     else:
-        from lighthead.export.openvino_format import openvino_model, save_openvino
+        from lighthead.deploy.openvino_format import openvino_model, save_openvino
 
         quantised = quantise_openvino(openvino_model(graph, meta, folder), inputs)
         for key, value in meta.to_strings().items():

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lighthead.engine.checkpoint import write_text_file
+from lighthead.checkpoint.safe_files import write_text_file
 from lighthead.errors import EXIT_OK, EXIT_USER, UserError
 from lighthead.inference.detector import Detector
 from lighthead.inference.drawing import draw_detections

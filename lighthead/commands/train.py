@@ -8,14 +8,14 @@ from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from lighthead.checkpoint.plain_config import config_from_json
+from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.commands.config import load_config, resolve_work_dir
 from lighthead.data.check import check_data
 from lighthead.engine.amp import apply_amp
-from lighthead.engine.checkpoint import find_latest_checkpoint, load_checkpoint_file
 from lighthead.engine.distributed import join_processes, leaving_together
-from lighthead.engine.plain_config import config_from_json
 from lighthead.errors import UserError
-from lighthead.pretrained import adapt_model_cfg, from_scratch
+from lighthead.weights import adapt_model_cfg, from_scratch
 
 
 @dataclass

@@ -11,7 +11,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from lighthead.engine.checkpoint import clean_leftovers, write_text_file
+from lighthead.checkpoint.safe_files import clean_leftovers, write_text_file
 from lighthead.errors import UserError
 
 

@@ -19,12 +19,12 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lighthead.engine.checkpoint import (
+from lighthead.checkpoint.plain_config import config_to_json
+from lighthead.checkpoint.safe_files import (
     find_latest_checkpoint,
     load_checkpoint_file,
     save_checkpoint_file,
 )
-from lighthead.engine.plain_config import config_to_json
 from lighthead.engine.rng import get_rng_state
 from lighthead.engine.training_state import (
     dataset_meta,

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch.nn as nn
 from mmengine.config import Config
 
+from lighthead.checkpoint.build_model import build_model, load_weights
+from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.commands.config import load_config
-from lighthead.engine.checkpoint import load_checkpoint_file
 from lighthead.errors import UserError
-from lighthead.inference.detector import build_model, load_weights
-from lighthead.pretrained import adapt_model_cfg
+from lighthead.weights import adapt_model_cfg
 
 MMDET = 'mmdet:'
 TORCHVISION = 'torchvision:'

@@ -9,7 +9,7 @@ from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
 
-from lighthead.pretrained import adapt_model_cfg, from_scratch
+from lighthead.weights import adapt_model_cfg, from_scratch
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 OTHERS = ('_base_', 'pretrain')

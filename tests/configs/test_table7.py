@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lighthead.models.backbones import zoo
 from lighthead.models.classifier import ImageClassifier
-from lighthead.pretrained import adapt_model_cfg, from_scratch
 from lighthead.speed.table7_report import table7_rows
+from lighthead.weights import adapt_model_cfg, from_scratch
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 MAIN = ('_x0_5', '', '_x1_5', '_x2_0')

@@ -26,7 +26,7 @@ from torch import Tensor
 from lighthead.cli import run
 from lighthead.commands.train import TrainOptions, train
 from lighthead.evaluation import CocoDetMetric
-from lighthead.models.roi_heads import AllRoIsSampler
+from lighthead.models import AllRoIsSampler
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/lighthead_shufflev2star_x0_5.py'

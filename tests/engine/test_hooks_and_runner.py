@@ -8,10 +8,10 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner.checkpoint import find_latest_checkpoint as mmengine_latest
 
+from lighthead.checkpoint.plain_config import config_from_json
+from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.engine import runner as runner_module
-from lighthead.engine.checkpoint import load_checkpoint_file
 from lighthead.engine.hooks import SafeCheckpointHook, StopOnNonFiniteLoss
-from lighthead.engine.plain_config import config_from_json
 from lighthead.errors import UserError
 
 

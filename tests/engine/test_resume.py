@@ -7,7 +7,7 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 
-from lighthead.engine.checkpoint import find_latest_checkpoint, load_checkpoint_file
+from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.errors import UserError
 
 

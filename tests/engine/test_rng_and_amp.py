@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from lighthead.checkpoint.safe_files import save_checkpoint_file
 from lighthead.engine.amp import Bf16OptimWrapper, apply_amp
-from lighthead.engine.checkpoint import save_checkpoint_file
 from lighthead.engine.rng import get_rng_state, set_rng_state
 from lighthead.errors import UserError
 

@@ -11,11 +11,11 @@ from PIL import Image
 from torch import nn
 
 from lighthead import Detector
-from lighthead.engine.checkpoint import save_checkpoint_file
-from lighthead.engine.plain_config import config_from_json, config_to_json
+from lighthead.checkpoint.plain_config import config_from_json, config_to_json
+from lighthead.checkpoint.safe_files import save_checkpoint_file
 from lighthead.errors import UserError
 from lighthead.inference import Detections, ImageError
-from lighthead.inference.backends import TorchBackend
+from lighthead.inference.runtimes.torch_backend import TorchBackend
 
 pytestmark = pytest.mark.filterwarnings('ignore::UserWarning', 'ignore::DeprecationWarning')
 

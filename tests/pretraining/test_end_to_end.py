@@ -17,8 +17,8 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from lighthead.engine.checkpoint import find_latest_checkpoint, load_checkpoint_file
-from lighthead.pretrained import adapt_model_cfg
+from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.weights import adapt_model_cfg
 
 pytestmark = pytest.mark.slow
 

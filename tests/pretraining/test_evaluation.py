@@ -15,7 +15,7 @@ from torchvision.transforms._presets import ImageClassification
 from lighthead.commands.pretrain import load_classifier
 from lighthead.data import ImageFolderDataset
 from lighthead.errors import UserError
-from lighthead.pretrained import adapt_model_cfg
+from lighthead.weights import adapt_model_cfg
 
 FACTORS = (0.5, 1.0, 1.5, 2.0)
 STEM = 'shufflenet_v2_x'

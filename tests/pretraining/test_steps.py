@@ -10,8 +10,8 @@ from mmdet.registry import HOOKS
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
+from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.commands.pretrain import set_accumulation
-from lighthead.engine.checkpoint import load_checkpoint_file
 from lighthead.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/pretrain'

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lighthead.errors import UserError
-from lighthead.models.backbones.identity_norm import keeps_identity
+from lighthead.weights import load_pretrained
+from lighthead.weights.identity_norm import keeps_identity
 
 
 class StagedBackbone(BaseModule):
@@ -26,7 +27,7 @@ class StagedBackbone(BaseModule):
         norm_eval: Whether norm layers use their stored statistics in training.
             It only holds where statistics were loaded (see :meth:`init_weights`).
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` loads weights
-            through :mod:`lighthead.pretrained`.
+            through :mod:`lighthead.weights`.
     """
 
     stem_names: tuple[str, ...] = ()
@@ -56,7 +57,7 @@ class StagedBackbone(BaseModule):
         """Norm layers whose statistics were loaded; None while nothing is known,
         as in a network that was built only to receive a detector's checkpoint."""
         self.weight_source = None
-        """Where the loaded weights came from (:class:`lighthead.pretrained.WeightSource`)."""
+        """Where the loaded weights came from (:class:`lighthead.weights.WeightSource`)."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images (B, 3, H, W) to one feature map (B, C, H/stride, W/stride) per out index."""
@@ -112,11 +113,9 @@ class StagedBackbone(BaseModule):
         Raises:
             UserError: if norm layers would be frozen whose statistics nobody
                 has trained, or if the weights do not fit (see
-                :func:`lighthead.pretrained.load_pretrained`).
+                :func:`lighthead.weights.load_pretrained`).
         """
         if self.init_cfg and self.init_cfg.get('type') == 'Pretrained':
-            from lighthead.pretrained import load_pretrained
-
             report = load_pretrained(self, self.init_cfg['checkpoint'])
             self.weight_source = report.source
             self.set_loaded_norms(report.loaded_norms)

@@ -10,9 +10,9 @@ from mmdet.registry import MODELS
 
 from lighthead.errors import UserError
 from lighthead.models.backbones import ShuffleNetV2, ShuffleNetV2SE
-from lighthead.models.backbones.identity_norm import make_identity
 from lighthead.models.backbones.shufflenet_v2 import WIDTHS, channel_shuffle
 from lighthead.models.backbones.shufflenet_v2_variants import LargeShuffleNetV2
+from lighthead.weights.identity_norm import make_identity
 
 ALL = (0, 1, 2, 3)
 MACS = {

@@ -1,0 +1,92 @@
+"""Every exported file is run against torch before it is called done."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from mmdet.models.detectors import BaseDetector
+from torch import Tensor
+
+from lighthead.deploy.agreement import Agreement, Found, all_candidates, compare
+from lighthead.deploy.exportable import ExportableDetector
+from lighthead.errors import UserError
+
+Run = Callable[[Tensor, Sequence[tuple[int, int]]], Sequence[tuple]]
+"""A backend: a batch and its true sizes to (boxes, scores, labels) of each image."""
+
+CASES = (
+    ('one image', (1, 96, 128)),
+    ('one small image', (1, 64, 64)),
+    ('three images of different sizes', (3, 160, 224)),
+    ('one large image', (1, 320, 256)),
+)
+"""Batch, height, width; none is the traced one, and 64 x 64 has fewer anchors than proposals."""
+
+
+def check_export(
+    model: BaseDetector, run: Run, pictures: Sequence[np.ndarray | Tensor] = ()
+) -> dict[str, Agreement]:
+    """Compare a backend with torch, case by case.
+
+    Random images have many candidates at a low threshold; a blank one (all
+    zeros after normalisation) stands for an image without objects.
+
+    Args:
+        model: What was exported.
+        run: The exported file's backend.
+        pictures: Batches of one normalised image (1, 3, H, W), beside the random ones.
+    """
+    module = ExportableDetector(model, 'torch')
+    generator = torch.Generator().manual_seed(1)
+    cases = {}
+    for name, (batch, height, width) in CASES:
+        images = _picture_like(generator, batch, height, width)
+        cases[name] = (images, _true_sizes(batch, height, width))
+    cases['an image without objects'] = (torch.zeros(1, 3, 128, 96), [(128, 96)])
+    for number, picture in enumerate(pictures, start=1):
+        picture = torch.as_tensor(picture)
+        cases[f'picture {number}'] = (picture, [tuple(picture.shape[2:])])
+    return {
+        name: compare_batch(module, run, images, sizes) for name, (images, sizes) in cases.items()
+    }
+
+
+@torch.inference_mode()
+def compare_batch(
+    module: ExportableDetector, run: Run, images: Tensor, sizes: Sequence[tuple[int, int]]
+) -> Agreement:
+    """Compare on one batch; what lies in the padding is set to zero first."""
+    for image, (height, width) in zip(images, sizes, strict=True):
+        image[:, height:] = 0
+        image[:, :, width:] = 0
+    limits = torch.tensor(sizes, dtype=torch.float32)
+    reference = module(images, limits)
+    candidates = all_candidates(module, images, limits)
+    result = Agreement()
+    for index, (boxes, scores, labels) in enumerate(run(images, sizes)):
+        count = int(reference.num[index])
+        mine = Found(*(values[index, :count] for values in reference[:3]))
+        other = Found(*(torch.as_tensor(np.asarray(v)) for v in (boxes, scores, labels)))
+        result.add(compare(module, mine, other, candidates[index]))
+    return result
+
+
+def require_agreement(results: dict[str, Agreement], what: str) -> None:
+    """Raise a UserError for the first case that does not agree."""
+    for name, result in results.items():
+        if not result.ok:
+            raise UserError(
+                f'{what} does not agree with torch on {name}: {result}. The file was not kept: '
+                'report this with the checkpoint.'
+            )
+
+
+def _picture_like(generator: torch.Generator, batch: int, height: int, width: int) -> Tensor:
+    """Smooth random colours with noise, normalised."""
+    coarse = torch.randn(batch, 3, height // 16, width // 16, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode='bilinear')
+    return smooth + 0.2 * torch.randn(batch, 3, height, width, generator=generator)
+
+
+def _true_sizes(batch: int, height: int, width: int) -> list[tuple[int, int]]:
+    return [(height - 9 * index, width - 14 * index) for index in range(batch)]

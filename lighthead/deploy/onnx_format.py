@@ -1,0 +1,170 @@
+"""The whole detector as an ONNX file of standard operators."""
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from mmdet.models.detectors import BaseDetector
+
+from lighthead.deploy.exportable import ExportableDetector
+from lighthead.deploy.metadata import DENSE_OUTPUTS, INPUTS, OUTPUTS, ExportMeta
+from lighthead.errors import UserError
+from lighthead.inference.runtimes.exported import missing_extra
+
+OPSET = 18
+STANDARD_DOMAINS = ('', 'ai.onnx')
+EXAMPLE = (2, 3, 192, 256)
+"""Shape of the batch that the export traces; the file takes any."""
+
+
+def onnx_program(model: BaseDetector):
+    """Trace a detector; the answer is an :class:`onnx.ModelProto`.
+
+    Raises:
+        UserError: onnx is not installed.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript
+    except ImportError as error:
+        raise missing_extra('onnx', 'export') from error
+    from lighthead.deploy.exportable_nms import suppress_op
+
+    module = ExportableDetector(model, 'onnx').cpu()
+    height, width = torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC
+    batch = torch.export.Dim.DYNAMIC
+    with quiet():
+        program = torch.onnx.export(
+            module,
+            example_inputs(),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: batch, 2: height, 3: width}, {0: batch}),
+            custom_translation_table={suppress_op_default(suppress_op): _suppression(onnxscript)},
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
+    return _tidy(program.model_proto)
+
+
+def example_inputs() -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch to trace with."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(EXAMPLE, generator=generator)
+    height, width = EXAMPLE[2:]
+    return images, torch.tensor([[height, width - 20.0], [height - 32.0, width]])
+
+
+def suppress_op_default(op):
+    """The overload that appears in traced graphs."""
+    return getattr(torch.ops, op._namespace).__getattr__(op._name).default
+
+
+def _suppression(onnxscript):
+    """``lighthead::suppress`` as ONNX's NonMaxSuppression, whose boxes may have either order
+    of the axes, as long as it is the same for both corners."""
+    op = onnxscript.values.Opset('', OPSET)
+
+    def suppress(boxes, scores, max_num: int, iou_threshold: float, score_thr):
+        return op.NonMaxSuppression(
+            boxes,
+            scores,
+            op.Constant(value_ints=[max_num]),
+            op.Constant(value_floats=[iou_threshold]),
+            score_thr,
+        )
+
+    return suppress
+
+
+def _tidy(model):
+    """Name the tensors between the convolutions and the rest; drop the exporter's notes."""
+    del model.graph.value_info[:]  # shapes that every runtime infers by itself
+    for holder in (model, model.graph, *model.graph.node, *model.graph.initializer):
+        del holder.metadata_props[:]
+        holder.doc_string = ''
+    for value in (*model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    images, sizes = model.graph.input
+    for value, names in ((images, ('batch', '', 'height', 'width')), (sizes, ('batch', ''))):
+        for size, name in zip(value.type.tensor_type.shape.dim, names, strict=True):
+            if name:
+                size.dim_param = name
+    for value in model.graph.output:
+        value.type.tensor_type.shape.dim[0].dim_param = 'batch'
+    # The batch size is read from the small input: OpenVINO would ask the first convolution for
+    # it, and then not fuse that one with what follows (6 % of all its time).
+    for node in model.graph.node:
+        first = {attribute.name: attribute.i for attribute in node.attribute}
+        if node.op_type == 'Shape' and node.input[0] == 'images' and first.get('end') == 1:
+            node.input[0] = 'sizes'
+    scores = _reader_of(model, 'dense.rpn_cls.weight')
+    deltas = _reader_of(model, 'dense.rpn_reg.weight')
+    thin = _reader_of(model, 'dense.tall_wide.1.weight')
+    for operator in ('Add', 'Relu'):  # the sum of both branches, and its ReLU
+        thin = _reader_of(model, thin.output[0], operator)
+    found = {node.output[0]: name for node, name in zip((scores, deltas, thin), DENSE_OUTPUTS)}
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                names[index] = found.get(name, name)
+    return model
+
+
+def _reader_of(model, name: str, operator: str = 'Conv'):
+    """The one node of a kind that reads a tensor."""
+    (node,) = (n for n in model.graph.node if name in n.input and n.op_type == operator)
+    return node
+
+
+def add_metadata(model, meta: ExportMeta) -> None:
+    """Write the metadata into an :class:`onnx.ModelProto`."""
+    del model.metadata_props[:]
+    model.producer_name, model.producer_version = 'lighthead', meta.version
+    for key, value in meta.to_strings().items():
+        model.metadata_props.add(key=key, value=value)
+
+
+def foreign_domains(model) -> list[str]:
+    """Domains of operators that are not in the ONNX standard, of all subgraphs and functions."""
+    found = {entry.domain for entry in model.opset_import}
+    graphs = [model.graph]
+    while graphs:
+        for node in graphs.pop().node:
+            found.add(node.domain)
+            for attribute in node.attribute:
+                graphs += [attribute.g] if attribute.HasField('g') else []
+                graphs += attribute.graphs
+    found |= {function.domain for function in model.functions}
+    return sorted(found - set(STANDARD_DOMAINS))
+
+
+def save_onnx(model, path: Path) -> None:
+    """Check an :class:`onnx.ModelProto` and write it."""
+    import onnx
+
+    if domains := foreign_domains(model):
+        raise UserError(f'The graph has operators outside the ONNX standard: {", ".join(domains)}.')
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+
+
+@contextlib.contextmanager
+def quiet():
+    """The exporter prints its progress, and warns about what concerns its makers."""
+    loggers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,40 @@
+"""The whole detector as an OpenVINO file (.xml with .bin), by way of ONNX."""
+
+from pathlib import Path
+
+from lighthead.deploy.metadata import ExportMeta
+from lighthead.deploy.onnx_format import add_metadata
+from lighthead.inference.runtimes.exported import missing_extra
+
+
+def openvino_model(onnx_model, meta: ExportMeta, folder: Path):
+    """Convert an :class:`onnx.ModelProto`; the answer is an :class:`openvino.Model`.
+
+    Args:
+        onnx_model: The graph.
+        meta: Its metadata.
+        folder: For a temporary file.
+
+    Raises:
+        UserError: openvino is not installed.
+    """
+    try:
+        import openvino as ov
+    except ImportError as error:
+        raise missing_extra('openvino', 'openvino') from error
+    import onnx
+
+    add_metadata(onnx_model, meta)
+    source = folder / 'detector.onnx'
+    onnx.save(onnx_model, str(source))
+    model = ov.Core().read_model(source)
+    for key, value in meta.to_strings().items():
+        model.set_rt_info(value, ['lighthead', key])
+    return model
+
+
+def save_openvino(model, path: Path) -> None:
+    """Write both files; weights stay in float32, so that fp32 is what it says."""
+    import openvino as ov
+
+    ov.save_model(model, str(path), compress_to_fp16=False)

@@ -1,0 +1,186 @@
+"""INT8: ONNX Runtime's static quantisation, or NNCF's for OpenVINO.
+
+Weights are quantised per output channel, activations per tensor, by pictures
+that look like those to come. Only the convolutions are quantised. In float
+stay:
+
+- the stem, which sees the picture itself: 24 filters on 3 channels have few
+  multiplications, and all that follows inherits their error;
+- the depthwise convolutions: with nine multiplications per output they wait for memory, and
+  the conversions around them take longer than they save;
+- the RPN's two last convolutions: deltas are exponentiated and multiplied by
+  anchors of up to 512 pixels, one step of 8 bits being several pixels;
+- everything behind the convolutions: coordinates, PS-RoI align, and the fully
+  connected layers, whose inputs are few (one row per RoI) and whose outputs are
+  compared with thresholds.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lighthead.deploy.metadata import DENSE_OUTPUTS, INPUTS
+from lighthead.errors import UserError
+from lighthead.inference.images import read_image
+from lighthead.inference.inputs import IMAGE_SUFFIXES
+from lighthead.inference.preprocess import Preprocess
+from lighthead.inference.runtimes.exported import missing_extra
+
+FLOAT_LAYERS = ('dense.backbone.conv1.', 'dense.rpn_cls.', 'dense.rpn_reg.')
+"""Convolutions that stay in float, by their weights' names."""
+QUANTISED = ('Conv', 'Concat', 'MaxPool', 'Reshape', 'Relu', 'Slice', 'Split', 'Transpose')
+"""ONNX operators that a quantised tensor may pass through."""
+CALIBRATION_IMAGES = 200
+"""More bring nothing: the extremes and histograms have settled."""
+
+
+def calibration_inputs(
+    folder: str | Path, preprocess: Preprocess, limit: int = CALIBRATION_IMAGES
+) -> Iterator[dict[str, np.ndarray]]:
+    """The pictures of a folder as inputs of an exported file, one by one.
+
+    Evenly chosen where there are more than ``limit``.
+
+    Raises:
+        UserError: the folder has no picture.
+    """
+    for path in calibration_files(folder, limit):
+        image = preprocess.resize(read_image(path))
+        batch = preprocess.batch([image], channels_last=False).numpy()
+        sizes = np.asarray([image.shape[:2]], np.float32)
+        yield dict(zip(INPUTS, (batch, sizes), strict=True))
+
+
+def calibration_files(folder: str | Path, limit: int = CALIBRATION_IMAGES) -> list[Path]:
+    """Which pictures of a folder (and its subfolders) calibrate."""
+    folder = Path(folder)
+    paths = sorted(p for p in folder.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise UserError(f'--calib {folder} holds no pictures: name a folder with typical ones.')
+    step = max(len(paths) / limit, 1)
+    return [paths[int(index * step)] for index in range(min(len(paths), limit))]
+
+
+def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
+    """Quantise an :class:`onnx.ModelProto`; ``path`` is a folder for temporary files.
+
+    Returns:
+        The quantised :class:`onnx.ModelProto`, with QDQ pairs of the standard's operators.
+    """
+    try:
+        import onnx
+        from onnxruntime.quantization import (
+            CalibrationDataReader,
+            CalibrationMethod,
+            QuantFormat,
+            QuantType,
+            quantize_static,
+        )
+    except ImportError as error:
+        raise missing_extra('onnxruntime', 'export') from error
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.iterator = iter(inputs)
+
+        def get_next(self) -> dict | None:
+            return next(self.iterator, None)
+
+    nodes = dense_nodes(model)
+    excluded = [node.name for node in nodes if _stays_float(node)]
+    chosen = [n.name for n in nodes if n.op_type in QUANTISED and n.name not in excluded]
+    out = path / 'int8.onnx'
+    quantize_static(
+        model,
+        out,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=list(QUANTISED),
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        nodes_to_quantize=chosen,
+        calibrate_method=CalibrationMethod.MinMax,
+        extra_options={'ActivationSymmetric': False, 'QuantizeBias': True},
+    )
+    return onnx.load(str(out))
+
+
+def dense_nodes(model) -> list:
+    """The nodes of an :class:`onnx.ModelProto` that the three dense maps are made by."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    waiting, seen, nodes = list(DENSE_OUTPUTS), set(), []
+    while waiting:
+        node = producers.get(waiting.pop())
+        if node is not None and id(node) not in seen:
+            seen.add(id(node))
+            nodes.append(node)
+            waiting += node.input
+    return nodes
+
+
+def _stays_float(node) -> bool:
+    depthwise = any(entry.name == 'group' and entry.i > 1 for entry in node.attribute)
+    return depthwise or any(name.startswith(FLOAT_LAYERS) for name in node.input)
+
+
+def quantise_openvino(model, inputs: Sequence[dict[str, np.ndarray]]):
+    """Quantise an :class:`openvino.Model` with NNCF, per channel.
+
+    Raises:
+        UserError: nncf is not installed.
+    """
+    try:
+        import nncf
+    except ImportError as error:
+        raise missing_extra('nncf', 'openvino') from error
+    import logging
+
+    logging.getLogger('nncf').setLevel(logging.ERROR)
+    dataset = nncf.Dataset(list(inputs))
+    return nncf.quantize(
+        model,
+        dataset,
+        preset=nncf.QuantizationPreset.MIXED,
+        target_device=nncf.TargetDevice.CPU,
+        subset_size=len(inputs),
+        fast_bias_correction=True,
+        ignored_scope=nncf.IgnoredScope(names=float_operations(model), validate=False),
+    )
+
+
+def float_operations(model) -> list[str]:
+    """Names of the OpenVINO operations that stay in float."""
+    dense = set()
+    waiting = [
+        node
+        for node in model.get_ordered_ops()
+        if any(output.get_names() & set(DENSE_OUTPUTS) for output in node.outputs())
+    ]
+    last = {node.get_friendly_name() for node in waiting if node.get_type_name() != 'Relu'}
+    while waiting:
+        node = waiting.pop()
+        if node.get_friendly_name() not in dense:
+            dense.add(node.get_friendly_name())
+            waiting += [source.get_source_output().get_node() for source in node.inputs()]
+    names = [
+        node.get_friendly_name()
+        for node in model.get_ordered_ops()
+        if (node.get_friendly_name() not in dense or node.get_type_name() == 'GroupConvolution')
+        and node.get_type_name() not in ('Result', 'Parameter', 'Constant')
+    ]
+    return names + sorted(last | _stem(model))
+
+
+def _stem(model) -> set[str]:
+    """The first convolution, and the addition of its bias."""
+    (images,) = (p for p in model.inputs if 'images' in p.get_names())
+    found, waiting = set(), list(images.get_target_inputs())
+    while waiting:
+        node = waiting.pop().get_node()
+        if node.get_type_name() in ('Convolution', 'Add'):
+            found.add(node.get_friendly_name())
+        if node.get_type_name() in ('Convolution', 'Convert'):
+            waiting += [target for out in node.outputs() for target in out.get_target_inputs()]
+    return found

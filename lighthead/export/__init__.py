@@ -1,5 +1,0 @@
-"""Export: the whole detector as one file for ONNX Runtime, OpenVINO or torch.export."""
-
-from lighthead.export.module import ExportableDetector
-
-__all__ = ['ExportableDetector']

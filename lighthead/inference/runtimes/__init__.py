@@ -1,0 +1,1 @@
+"""What runs a detector: torch, and the runtimes of exported files."""

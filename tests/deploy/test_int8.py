@@ -1,0 +1,122 @@
+"""Quantisation: what is quantised, what stays in float, and what the command prints."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from lighthead import Detector
+from lighthead.commands.export import ExportOptions, export, int8_report
+from lighthead.deploy.quantise import calibration_files, calibration_inputs, dense_nodes
+from lighthead.errors import UserError
+from lighthead.evaluation.accuracy import Measured
+from lighthead.inference.preprocess import Preprocess
+
+from ..small_detector import CATEGORY_IDS, CLASSES
+from .conftest import need
+
+
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory):
+    """Four pictures in COCO layout, with a box each."""
+    root = tmp_path_factory.mktemp('data')
+    (root / 'annotations').mkdir()
+    (root / 'val').mkdir()
+    rng = np.random.default_rng(0)
+    images, boxes = [], []
+    for number in range(1, 5):
+        coarse = rng.integers(0, 256, (8, 10, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / 'val' / f'{number}.png'), cv2.resize(coarse, (120, 96)))
+        images.append(dict(id=number, file_name=f'{number}.png', width=120, height=96))
+        boxes.append(
+            dict(
+                id=number, image_id=number, category_id=3, bbox=[9, 9, 50, 40], area=2000, iscrowd=0
+            )
+        )
+    categories = [dict(id=i, name=n) for i, n in zip(CATEGORY_IDS, CLASSES, strict=True)]
+    content = dict(images=images, annotations=boxes, categories=categories)
+    (root / 'annotations' / 'instances_val.json').write_text(json.dumps(content))
+    return root
+
+
+def int8_options(checkpoint, name, out, data_root) -> ExportOptions:
+    return ExportOptions(
+        str(checkpoint),
+        name,
+        str(out),
+        int8=True,
+        calib=str(data_root / 'val'),
+        calib_images=3,
+        data_root=str(data_root),
+    )
+
+
+@pytest.mark.slow
+def test_onnx_runtime(checkpoint, data_root, tmp_path, capsys):
+    need('onnx')
+    import onnx
+
+    out = tmp_path / 'int8.onnx'
+    export(int8_options(checkpoint, 'onnx', out, data_root))
+    printed = capsys.readouterr().out
+    assert 'calibrating on 3 pictures' in printed
+    assert 'AP points and is' in printed
+    model = onnx.load(str(out))
+    makers = {output: node.op_type for node in model.graph.node for output in node.output}
+    weights = {w.name: w for w in model.graph.initializer}
+    in_int8, in_float = [], []
+    for node in dense_nodes(model):
+        if node.op_type == 'Conv':
+            quantised = makers.get(node.input[1]) == 'DequantizeLinear'
+            if any(entry.name == 'group' and entry.i > 1 for entry in node.attribute):
+                assert not quantised
+            else:
+                (in_int8 if quantised else in_float).append(node.input[1])
+    assert len(in_int8) > 30
+    assert sorted(in_float) == [
+        'dense.backbone.conv1.0.weight', 'dense.rpn_cls.weight', 'dense.rpn_reg.weight'
+    ]  # fmt: skip
+    scales = [w for name, w in weights.items() if name.endswith('weight_scale')]
+    assert all(scale.dims and scale.dims[0] > 1 for scale in scales)  # per channel
+    detector = Detector(out, score_thr=0.0, precision='int8', threads=1)
+    assert detector.classes == CLASSES
+    assert len(detector(str(data_root / 'val' / '1.png')))
+    with pytest.raises(UserError, match='choose from int8'):
+        Detector(out, precision='fp32')
+
+
+@pytest.mark.slow
+def test_nncf(checkpoint, data_root, tmp_path, capsys):
+    need('openvino')
+    pytest.importorskip('nncf', reason="nncf is not installed: pip install 'lighthead[openvino]'")
+    import openvino as ov
+
+    out = tmp_path / 'int8.xml'
+    export(int8_options(checkpoint, 'openvino', out, data_root))
+    assert 'AP points and is' in capsys.readouterr().out
+    model = ov.Core().read_model(out)
+    quantised = {'Convolution': 0, 'GroupConvolution': 0}
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in quantised:
+            source = node.input_value(0).get_node()
+            quantised[node.get_type_name()] += source.get_type_name() == 'FakeQuantize'
+    assert quantised['Convolution'] > 30
+    assert quantised['GroupConvolution'] == 0
+    assert Detector(out, threads=1).classes == CLASSES
+
+
+def test_loss_above_one_point_is_called_out():
+    fp32, good, bad = Measured(0.3, 0.5, 0.1), Measured(0.295, 0.5, 0.05), Measured(0.28, 0.4, 0.05)
+    assert 'loses 0.50 AP points and is 2.00 times as fast' in '\n'.join(int8_report(fp32, good))
+    assert 'WARNING' not in '\n'.join(int8_report(fp32, good))
+    assert 'WARNING: INT8 loses 2.00 AP points' in '\n'.join(int8_report(fp32, bad))
+
+
+def test_calibration_pictures(data_root, tmp_path):
+    assert [p.name for p in calibration_files(data_root, 2)] == ['1.png', '3.png']
+    (inputs, *_) = calibration_inputs(data_root, Preprocess((160, 128), pad_divisor=32), 1)
+    assert inputs['images'].shape == (1, 3, 128, 160)
+    assert inputs['sizes'].tolist() == [[128.0, 160.0]]
+    with pytest.raises(UserError, match='no pictures'):
+        calibration_files(tmp_path)
