@@ -1,6 +1,8 @@
 """OpenVINO behind the detector: fp32, bf16, or a quantised file."""
 
-from collections.abc import Sequence
+import contextlib
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,8 @@ class OpenVinoBackend:
     itself where the processor has it. bf16 has 8 bits, too few for
     coordinates: so the convolutions alone are computed in it. For that the
     graph is cut behind them into two.
+
+    Threads may share a backend: each call has infer requests of its own.
 
     Args:
         path: The file.
@@ -73,18 +77,33 @@ class OpenVinoBackend:
             self.parts += [core.compile_model(rest, 'CPU', exact)]
         else:
             self.parts = [core.compile_model(model, 'CPU', exact)]
-        self.requests = [part.create_infer_request() for part in self.parts]
+        self.idle_requests: deque[list] = deque()
 
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """See :class:`lighthead.inference.runtimes.torch_backend.Backend`."""
-        images, limits = batch.contiguous().numpy(), sizes_array(sizes)
-        *dense, last = self.requests
-        inputs = dict(images=images, sizes=limits)
-        if dense:
-            found = dense[0].infer(inputs, share_inputs=True, share_outputs=True)
-            inputs |= {name: found[name] for name in DENSE_OUTPUTS}
-        found = last.infer(inputs, share_inputs=True, share_outputs=True)
-        return unpad(*(np.array(found[name]) for name in OUTPUTS))
+        inputs = dict(images=batch.contiguous().numpy(), sizes=sizes_array(sizes))
+        with self._borrowed_requests() as (*dense, last):
+            if dense:
+                maps = dense[0].infer(inputs, share_inputs=True, share_outputs=True)
+                inputs |= {name: maps[name] for name in DENSE_OUTPUTS}
+            outputs = last.infer(inputs, share_inputs=True, share_outputs=True)
+            return unpad(*(np.array(outputs[name]) for name in OUTPUTS))
+
+    @contextlib.contextmanager
+    def _borrowed_requests(self) -> Iterator[list]:
+        """One infer request per part, for this call alone.
+
+        A request holds the tensors of its call, so two threads may not share one. There are
+        never more than there were calls at the same time; ``deque`` needs no lock.
+        """
+        try:
+            requests = self.idle_requests.pop()
+        except IndexError:
+            requests = [part.create_infer_request() for part in self.parts]
+        try:
+            yield requests
+        finally:
+            self.idle_requests.append(requests)
 
 
 def read_metadata(model, path: Path) -> ExportMeta:
