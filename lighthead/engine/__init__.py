@@ -1,3 +1,10 @@
 """The engine room: runner, training loop, checkpoints, hooks. Importing it registers them."""
 
-from lighthead.engine import amp, hooks, loop, optimizer_steps, runner  # noqa: F401  (they register)
+from lighthead.engine import (  # noqa: F401  (they register)
+    amp,
+    hooks,
+    loop,
+    optimizer_steps,
+    runner,
+    teacher,
+)

@@ -54,7 +54,23 @@ class LightHeadBBoxHead(ConvFCBBoxHead):
             return super()._predict_by_feat_single(
                 roi, cls_score, bbox_pred, img_meta, rescale, rcnn_test_cfg
             )
-        scores = cls_score.softmax(dim=-1)[:, :-1]
+        scores = self.class_scores(cls_score)
+        return self.detections(roi, scores, bbox_pred, img_meta, rescale, rcnn_test_cfg)
+
+    def class_scores(self, cls_score: Tensor) -> Tensor:
+        """Logits (K, classes + 1) to the scores (K, classes) of detections."""
+        return cls_score.softmax(dim=-1)[:, :-1]
+
+    def detections(
+        self,
+        roi: Tensor,
+        scores: Tensor,
+        bbox_pred: Tensor,
+        img_meta: dict,
+        rescale: bool,
+        rcnn_test_cfg: dict,
+    ) -> InstanceData:
+        """Detections of one image from RoIs (K, 5), scores (K, classes) and box deltas."""
         count = 1 if self.reg_class_agnostic else self.num_classes
         boxes = self.bbox_coder.decode(
             roi[:, 1:].repeat_interleave(count, dim=0),

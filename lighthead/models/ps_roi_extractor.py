@@ -15,7 +15,12 @@ class PSRoIExtractor(BaseRoIExtractor):
         roi_layer: Arguments of :class:`lighthead.ops.PSRoIAlign` but its scale.
         out_channels: Channels after pooling (10).
         featmap_strides: Stride of the thin map, in a list of one.
+        num_maps: How many feature maps the neck gives; the thin map is the last.
     """
+
+    def __init__(self, *args, num_maps: int = 2, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.num_maps = num_maps
 
     def build_roi_layers(self, layer_cfg: dict, featmap_strides: list[int]) -> nn.ModuleList:
         """mmdet would look for the layer in mmcv.ops, which has no PS-RoI align."""
@@ -25,8 +30,8 @@ class PSRoIExtractor(BaseRoIExtractor):
 
     @property
     def num_inputs(self) -> int:
-        """Feature maps that :meth:`forward` is given: C4 and the thin map."""
-        return 2
+        """Feature maps that :meth:`forward` is given."""
+        return self.num_maps
 
     def forward(
         self, feats: tuple[Tensor, ...], rois: Tensor, roi_scale_factor: float | None = None

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lighthead.errors import UserError
 from lighthead.models.backbones.base import StagedBackbone
+from lighthead.ops.depthwise_conv import DepthwiseConv2d
 
 
 class Widths(NamedTuple):
@@ -67,7 +68,7 @@ def pointwise(in_channels: int, channels: int, norm_cfg: dict, act_cfg: dict) ->
 
 def depthwise(channels: int, stride: int, dilation: int, norm_cfg: dict) -> list[nn.Module]:
     """3x3 depthwise convolution and norm, without activation."""
-    conv = nn.Conv2d(
+    conv = DepthwiseConv2d(
         channels, channels, 3, stride, dilation, dilation=dilation, groups=channels, bias=False
     )
     return [conv, build_norm_layer(norm_cfg, channels)[1]]
@@ -174,6 +175,7 @@ class ShuffleNetV2(StagedBackbone):
             dilation 2 after stage4's first block.
         norm_cfg: Norm layer.
         act_cfg: Activation layer.
+        with_conv5: Whether there is a conv5; detectors that do not read it do without.
         with_cp: Whether blocks recompute their activations in the backward
             pass to save memory.
         init_cfg: See :class:`StagedBackbone`.
@@ -193,9 +195,12 @@ class ShuffleNetV2(StagedBackbone):
         dilated_stage4: bool = False,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
+        with_conv5: bool = True,
         with_cp: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
+        if not with_conv5:
+            self.stage_names = self.stage_names[:3]
         super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
         if widen_factor not in WIDTHS:
             raise UserError(
@@ -222,5 +227,7 @@ class ShuffleNetV2(StagedBackbone):
                 **unit_args,
             )
             self.add_module(name, stage)
-        self.conv5 = nn.Sequential(*pointwise(entries[3], self.widths.conv5, norm_cfg, act_cfg))
+        if with_conv5:
+            conv5 = pointwise(entries[3], self.widths.conv5, norm_cfg, act_cfg)
+            self.conv5 = nn.Sequential(*conv5)
         self.freeze()

@@ -1,0 +1,125 @@
+"""Runs a convolutional network of ncnn's file format (.param, .bin) in torch, as a teacher.
+
+Only the layers that NanoDet-Plus (Apache-2.0, RangiLyu) is made of. Format:
+https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lighthead.errors import UserError
+
+HALF = 0x01306B47
+"""Tag in front of weights that are stored as fp16."""
+
+
+class Layer:
+    """A line of a .param file: type, names of inputs and outputs, numbered options."""
+
+    def __init__(self, line: str) -> None:
+        kind, _, inputs, outputs, *rest = line.split()
+        inputs, outputs = int(inputs), int(outputs)
+        self.kind = kind
+        self.inputs, self.outputs = rest[:inputs], rest[inputs : inputs + outputs]
+        pairs = (option.split('=') for option in rest[inputs + outputs :])
+        self.options = {int(key): [float(v) for v in value.split(',')] for key, value in pairs}
+
+    def number(self, key: int, default: int = 0) -> int:
+        return int(self.options.get(key, [default])[0])
+
+    def array(self, key: int) -> list[float]:
+        """Arrays are written as count, values... under -23300 - key."""
+        return self.options[-23300 - key][1:]
+
+
+class NcnnNetwork(nn.Module):
+    """An ncnn network; its weights are buffers, nothing is trained.
+
+    Args:
+        param, weights: The .param and .bin files.
+
+    Raises:
+        UserError: a file is missing, or has a layer that is not known here.
+    """
+
+    def __init__(self, param: str | Path, weights: str | Path) -> None:
+        super().__init__()
+        try:
+            lines = Path(param).read_text().splitlines()[2:]
+            blob = Path(weights).read_bytes()
+        except OSError as error:
+            raise UserError(f'The teacher network cannot be read: {error}.') from error
+        self.layers = [Layer(line) for line in lines]
+        unknown = {layer.kind for layer in self.layers} - LAYERS.keys()
+        if unknown:
+            raise UserError(f'{param} has layers that are not known here: {sorted(unknown)}.')
+        position = 0
+        for index, layer in enumerate(self.layers):
+            if layer.kind.startswith('Convolution'):
+                position = self._read_convolution(index, layer, blob, position)
+
+    def _read_convolution(self, index: int, layer: Layer, blob: bytes, start: int) -> int:
+        out, kernel = layer.number(0), layer.number(1)
+        count = layer.number(6)
+        half = int.from_bytes(blob[start : start + 4], 'little') == HALF
+        weight = np.frombuffer(blob, '<f2' if half else '<f4', count, start + 4)
+        start += 4 + -(-weight.nbytes // 4) * 4
+        bias = np.frombuffer(blob, '<f4', out, start)
+        weight = torch.tensor(weight.astype(np.float32)).view(out, -1, kernel, kernel)
+        self.register_buffer(f'weight{index}', weight, persistent=False)
+        self.register_buffer(f'bias{index}', torch.tensor(bias), persistent=False)
+        return start + bias.nbytes
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Images (B, 3, H, W) to all maps that no other layer reads, by name."""
+        maps: dict[str, Tensor] = {}
+        last_use = {name: i for i, layer in enumerate(self.layers) for name in layer.inputs}
+        for index, layer in enumerate(self.layers):
+            inputs = [maps[name] for name in layer.inputs] or [images]
+            outputs = LAYERS[layer.kind](self, index, layer, *inputs)
+            maps.update(zip(layer.outputs, outputs, strict=True))
+            for name in layer.inputs:
+                if last_use[name] == index:
+                    del maps[name]
+        return maps
+
+
+def _convolution(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[Tensor]:
+    weight, bias = getattr(network, f'weight{index}'), getattr(network, f'bias{index}')
+    x = F.conv2d(x, weight, bias, layer.number(3, 1), layer.number(4), groups=layer.number(7, 1))
+    if layer.number(9) == 2:
+        x = F.leaky_relu_(x, layer.array(10)[0])
+    return [x]
+
+
+def _slice(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[Tensor]:
+    sizes = [int(size) for size in layer.array(0)]
+    rest = x.shape[1] - sum(size for size in sizes if size > 0)
+    share = rest // max(1, sum(size < 0 for size in sizes))
+    return list(x.split([size if size > 0 else share for size in sizes], dim=1))
+
+
+def _resize(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[Tensor]:
+    factors = tuple(layer.options[key][0] for key in (1, 2))
+    return [F.interpolate(x, scale_factor=factors, mode='bilinear', align_corners=False)]
+
+
+LAYERS = {
+    'Input': lambda network, index, layer, x: [x],
+    'Convolution': _convolution,
+    'ConvolutionDepthWise': _convolution,
+    'Pooling': lambda network, index, layer, x: [F.max_pool2d(x, 3, 2, 1)],
+    'Split': lambda network, index, layer, x: [x] * len(layer.outputs),
+    'Concat': lambda network, index, layer, *x: [torch.cat(x, 1)],
+    'ShuffleChannel': lambda network, index, layer, x: [torch.channel_shuffle(x, layer.number(0))],
+    'Slice': _slice,
+    'BinaryOp': lambda network, index, layer, a, b: [a + b],
+    'Interp': _resize,
+    'Sigmoid': lambda network, index, layer, x: [x.sigmoid()],
+    'Permute': lambda network, index, layer, x: [x],
+}
