@@ -30,7 +30,7 @@ from mmengine.config import Config, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from lighthead.checkpoint.safe_files import write_text_file
+from lighthead.files import write_text_file
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / 'configs' / 'finetune' / 'lighthead_shufflev2star_x0_5.py'

@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / 'lighthead'
 LAYERS = (
-    ('errors',),
+    ('errors', 'files'),
     ('compat', 'ops'),
     ('weights',),
     ('models',),

@@ -1,9 +1,8 @@
 """Checkpoint files that are safe to load and survive a killed process.
 
 A file holds plain data (:mod:`lighthead.checkpoint.plain_data`) and is loaded with
-``weights_only=True``, so that it cannot run code. It is written to a temporary
-file beside its place, flushed to the disk and renamed: whoever looks sees the
-old file or the new one, never half of one.
+``weights_only=True``, so that it cannot run code. It is written all or nothing
+(:func:`lighthead.files.replacing`).
 """
 
 import os
@@ -18,11 +17,11 @@ import torch
 
 from lighthead.checkpoint.plain_data import tensor_bytes, to_plain
 from lighthead.errors import UserError
+from lighthead.files import replacing
 
 SPARE_BYTES = 8 * 2**20
 """Left free beside a new checkpoint, for logs and the file system."""
 
-_TEMPORARY = re.compile(r'^\..+\.(\d+)\.tmp$')
 _LOAD_ERRORS = (
     RuntimeError,
     EOFError,
@@ -47,32 +46,13 @@ def save_checkpoint_file(obj: dict, path: str | os.PathLike) -> None:
     path = Path(path)
     plain = to_plain(obj)
     _check_free_space(path, tensor_bytes(plain))
-    temporary = _temporary_path(path)
     try:
-        with open(temporary, 'wb') as file:
+        with replacing(path) as file:
             torch.save(plain, file)
-            file.flush()
-            os.fsync(file.fileno())
-        _replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch wraps a full disk in a RuntimeError
-        temporary.unlink(missing_ok=True)
         raise UserError(
             f'{path} could not be written ({_first_line(error)}); {_kept(path)}.'
         ) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_text_file(text: str, path: str | os.PathLike) -> None:
-    """Write a small text file, all or nothing."""
-    path = Path(path)
-    temporary = _temporary_path(path)
-    with open(temporary, 'w', encoding='utf-8') as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    _replace(temporary, path)
 
 
 def load_checkpoint_file(
@@ -125,17 +105,6 @@ def find_latest_checkpoint(work_dir: str | os.PathLike) -> Path | None:
             continue
         return path
     return None
-
-
-def clean_leftovers(folder: str | os.PathLike) -> list[str]:
-    """Delete temporary files that killed processes left in ``folder``; return their names."""
-    removed = []
-    for path in Path(folder).glob('.*.tmp'):
-        match = _TEMPORARY.match(path.name)
-        if match and not _is_running(int(match.group(1))):
-            path.unlink(missing_ok=True)
-            removed.append(path.name)
-    return removed
 
 
 def _read(path: Path, trust: bool, map_location: Any) -> Any:
@@ -209,31 +178,6 @@ def _check_free_space(path: Path, size: int) -> None:
 
 def _kept(path: Path) -> str:
     return 'the file of that name is unchanged' if path.exists() else 'older checkpoints are kept'
-
-
-def _temporary_path(path: Path) -> Path:
-    return path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-
-
-def _replace(temporary: Path, path: Path) -> None:
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # without it, a power cut may undo the rename
-    finally:
-        os.close(folder)
-
-
-def _is_running(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # ours is not writing now: an earlier process had the same number
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lighthead.checkpoint.safe_files import write_text_file
 from lighthead.errors import EXIT_OK, EXIT_USER, UserError
+from lighthead.files import write_text_file
 from lighthead.inference.detector import Detector
 from lighthead.inference.drawing import draw_detections
 from lighthead.inference.images import read_image

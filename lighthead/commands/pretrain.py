@@ -7,13 +7,13 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 
-from lighthead.checkpoint.safe_files import write_text_file
 from lighthead.commands.config import load_config, resolve_work_dir
 from lighthead.commands.train import build_runner, protect_earlier_run, set_resume, set_seed
 from lighthead.data.image_folder import list_classes
 from lighthead.engine.amp import apply_amp
 from lighthead.engine.distributed import join_processes, leaving_together
 from lighthead.errors import UserError
+from lighthead.files import write_text_file
 from lighthead.models.classifier import ImageClassifier
 from lighthead.weights import adapt_model_cfg
 from lighthead.weights.classifier_layer import load_last_layer

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file, write_text_file
+from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.commands.config import load_config, resolve_work_dir
 from lighthead.commands.train import build_runner, take_preprocessing
 from lighthead.data.check import check_data
 from lighthead.data.layout import apply_data_root, num_classes_fields
 from lighthead.engine.distributed import join_processes, leaving_together
 from lighthead.errors import UserError
+from lighthead.files import write_text_file
 
 
 @dataclass

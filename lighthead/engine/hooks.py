@@ -11,8 +11,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from lighthead.checkpoint.safe_files import clean_leftovers, write_text_file
 from lighthead.errors import UserError
+from lighthead.files import clean_leftovers, write_text_file
 
 
 @HOOKS.register_module()

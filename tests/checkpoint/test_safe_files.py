@@ -16,7 +16,6 @@ from lighthead.checkpoint import safe_files as files
 from lighthead.checkpoint.convert import convert_checkpoint
 from lighthead.checkpoint.plain_data import tensor_bytes, to_plain
 from lighthead.checkpoint.safe_files import (
-    clean_leftovers,
     find_latest_checkpoint,
     load_checkpoint_file,
     save_checkpoint_file,
@@ -196,7 +195,7 @@ def test_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError(28, 'No space left on device')
 
     with monkeypatch.context() as patched:
-        patched.setattr(files.os, 'fsync', fail)
+        patched.setattr(os, 'fsync', fail)
         with pytest.raises(UserError, match='No space left on device'):
             save_checkpoint_file(content(2), path)
     assert load_checkpoint_file(path)['meta']['iter'] == 1
@@ -212,20 +211,10 @@ def test_interruption_before_the_rename_keeps_the_old_file(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files.os, 'replace', interrupt)
+    monkeypatch.setattr(os, 'replace', interrupt)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint_file(content(2), path)
     assert load_checkpoint_file(path)['meta']['iter'] == 1
-
-
-def test_leftovers_of_dead_processes_are_cleaned(tmp_path: Path) -> None:
-    dead = subprocess.Popen(['true'])
-    dead.wait()
-    names = [f'.epoch_1.pth.{pid}.tmp' for pid in (dead.pid, os.getpid(), os.getppid())]
-    for name in [*names, '.note.tmp', 'epoch_1.pth.5.tmp']:
-        (tmp_path / name).touch()
-    assert sorted(clean_leftovers(tmp_path)) == sorted(names[:2])
-    assert len(os.listdir(tmp_path)) == 3
 
 
 def test_our_files_carry_checksums(tmp_path: Path) -> None:
