@@ -8,13 +8,14 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lighthead.deploy import fixed as module
-from lighthead.deploy.cuda_graph import RecordedCalls, Recording
+from lighthead.deploy.cuda_graph import RecordedCalls
 from lighthead.deploy.eager import EagerDetector
 from lighthead.deploy.fixed import FixedDetector
 from lighthead.inference.runtimes.torch_backend import TorchBackend, unpack_fixed
 from lighthead.ops.fixed_nms import fixed_nms
 
 from ..small_detector import random_detector, small_config
+from .fake_cuda import CpuRecorder
 
 SIZES = torch.tensor([[128.0, 160.0], [128.0, 100.0], [90.0, 160.0]])
 
@@ -67,7 +68,7 @@ def test_what_is_not_exact_is_computed_again(images, monkeypatch):
     sizes = [tuple(int(side) for side in size) for size in SIZES]
     expected = backend(images, sizes)
     backend.model = FixedDetector(model)
-    backend.recorded = RecordedCalls(backend.model.fixed)
+    backend.recorded = RecordedCalls(backend.model.fixed, CpuRecorder())
     monkeypatch.setattr(module, 'CANDIDATES', 101)
     packed = unpack_fixed(backend.model.fixed(images, SIZES))
     assert None in packed, 'the test needs an image with too few candidates'
@@ -112,37 +113,3 @@ def move(module: torch.nn.Module, fake: FakeTensorMode) -> torch.nn.Module:
                 if value is not None:
                     own[name] = fake.from_tensor(value.detach()).to('cuda')
     return module
-
-
-class Recorder:
-    """Records calls as a CUDA graph would, on the CPU."""
-
-    def __init__(self) -> None:
-        self.recorded: list[tuple] = []
-
-    def __call__(self, function, inputs) -> Recording:
-        self.recorded.append(tuple(inputs[0].shape))
-        inputs = tuple(values.clone() for values in inputs)
-        output = function(*inputs)
-        return Recording(lambda: output.copy_(function(*inputs)), inputs, output)
-
-
-@pytest.mark.parametrize(
-    ('sizes', 'expected'),
-    [
-        ((3, 4, 5, 6), ()),  # each came once
-        ((3, 3, 3, 4, 5, 4), (3, 4)),
-        # no room for 5, although it comes as often as the others
-        ((3, 3, 4, 4, 5, 5, 3, 4, 5, 3, 4, 5), (3, 4)),
-        # 5 comes twice as often as 4 did, which gives way and does not return at once
-        ((3, 3, 3, 4, 4, 5, 5, 5, 5, 4, 4), (3, 4, 5)),
-    ],
-)
-def test_the_shapes_that_come_most_often_are_recorded(sizes, expected):
-    recorder = Recorder()
-    recorded = RecordedCalls(lambda values: values * 2, record=recorder, limit=2)
-    for size in sizes:
-        values = torch.rand(size)
-        assert torch.equal(recorded(values), values * 2)
-    assert recorder.recorded == [(size,) for size in expected]
-    assert len(recorded.recordings) == min(len(expected), 2)

@@ -14,7 +14,7 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
-from lighthead.deploy.cuda_graph import RecordedCalls
+from lighthead.deploy.cuda_graph import CudaGraphRecorder, RecordedCalls
 from lighthead.deploy.eager import EagerDetector
 from lighthead.deploy.fixed import FixedDetector
 from lighthead.deploy.fused_conv import can_fuse
@@ -71,7 +71,7 @@ class TorchBackend:
             model = fuse_conv_bn(model.eval()).requires_grad_(False)
         elif device.type == 'cuda':
             model = FixedDetector(model).convolve_in(self.dtype)
-            self.recorded = RecordedCalls(model.fixed)
+            self.recorded = RecordedCalls(model.fixed, CudaGraphRecorder(device))
         else:
             fused = device.type == 'cpu' and can_fuse()
             model = EagerDetector(model, onednn=fused).convolve_in(self.dtype)
