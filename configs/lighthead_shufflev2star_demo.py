@@ -77,6 +77,6 @@ param_scheduler = [
 ]
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
-    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.01, gamma=50, priority=49),
+    dict(type='OptimizerStepEMAHook', momentum=0.01),
 ]
 default_hooks = dict(checkpoint=dict(interval=10))

@@ -17,8 +17,9 @@ default_hooks = dict(
 )
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
-    # The authors average the weights over the last 10,000 steps or so.
-    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.0001, priority=49),
+    # The authors' average: decay min(0.9999, (1 + n) / (10 + n)) at optimizer step n. Batch-norm
+    # statistics are averaged too, which matters where the norms train.
+    dict(type='OptimizerStepEMAHook', momentum=0.0001),
 ]
 env_cfg = dict(
     cudnn_benchmark=True,

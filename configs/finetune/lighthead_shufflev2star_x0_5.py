@@ -70,6 +70,6 @@ optim_wrapper = dict(
 auto_scale_lr = dict(enable=False)
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
-    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.005, gamma=100, priority=49),
+    dict(type='OptimizerStepEMAHook', momentum=0.005),
 ]
 default_hooks = dict(logger=dict(interval=10))

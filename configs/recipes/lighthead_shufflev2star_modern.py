@@ -38,5 +38,5 @@ optim_wrapper = dict(
 )
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
-    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, priority=49),
+    dict(type='OptimizerStepEMAHook', momentum=0.0002),
 ]

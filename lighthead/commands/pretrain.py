@@ -60,9 +60,7 @@ def _train(cfg: Config, options: PretrainOptions, work_dir: Path) -> None:
     train_set = cfg.train_dataloader.dataset
     use_classes(cfg, list_classes(Path(train_set.data_root) / train_set.split))
     if options.ema is not None:
-        cfg.custom_hooks.append(
-            dict(type='OptimizerStepEMAHook', momentum=options.ema, priority=49)
-        )
+        cfg.custom_hooks.append(dict(type='OptimizerStepEMAHook', momentum=options.ema))
     if options.amp:
         apply_amp(cfg)
     adapt_model_cfg(cfg.model)

@@ -74,7 +74,6 @@ def set_seed(cfg: Config, seed: int | None) -> None:
     """One seed for the weights, the order of the images and their augmentation."""
     if seed is not None:
         cfg.merge_from_dict({'randomness.seed': seed})
-    cfg.train_dataloader.dataset.seed = cfg.randomness.seed
 
 
 def set_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from lighthead.engine import (  # noqa: F401  (they register)
     amp,
+    ema,
     hooks,
     loop,
     optimizer_steps,

@@ -12,8 +12,7 @@ from itertools import islice
 from typing import Any
 
 from mmdet.registry import HOOKS, LOOPS
-from mmengine.dist import broadcast
-from mmengine.hooks import EMAHook, ParamSchedulerHook
+from mmengine.hooks import ParamSchedulerHook
 from mmengine.runner import Runner
 
 from lighthead.engine.loop import ResumableEpochLoop
@@ -59,26 +58,3 @@ class OptimizerStepSchedulerHook(ParamSchedulerHook):
         """Move on, if this iteration ended with a step."""
         if runner.optim_wrapper.should_update():
             super().after_train_iter(runner, *args, **kwargs)
-
-
-@HOOKS.register_module()
-class OptimizerStepEMAHook(EMAHook):
-    """mmengine's EMAHook (same arguments) that averages after each optimizer step.
-
-    Batch-norm statistics are averaged too (``update_buffers``); several
-    processes validate with the first one's.
-    """
-
-    def __init__(self, *args, update_buffers: bool = True, **kwargs) -> None:
-        super().__init__(*args, update_buffers=update_buffers, **kwargs)
-
-    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Average, if this iteration ended with a step."""
-        if runner.optim_wrapper.should_update():
-            super().after_train_iter(runner, *args, **kwargs)
-
-    def before_val_epoch(self, runner: Runner) -> None:
-        """Swap the averaged weights in."""
-        for buffer in self.ema_model.module.buffers():
-            broadcast(buffer)
-        super().before_val_epoch(runner)

@@ -33,6 +33,7 @@ from lighthead.engine.training_state import (
     pretrained_meta,
     restore_gradients,
     restore_pretrained,
+    set_augmentation_seed,
 )
 from lighthead.engine.weights import check_resumed_classes, load_weights
 from lighthead.errors import UserError
@@ -71,15 +72,17 @@ class LightHeadRunner(Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """As mmengine's, with a random generator of the loader's own.
+        """As mmengine's, with a random generator of the loader's own and a seeded augmentation.
 
-        Otherwise each start of an epoch or validation would draw from torch's
+        Without that generator each start of an epoch or validation would draw from torch's
         global generator, and a resumed run would see other numbers.
         """
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         if loader.generator is None:
             loader.generator = torch.Generator()
             loader.generator.manual_seed(seed or 0)
+        if seed is not None:
+            set_augmentation_seed(loader.dataset, seed)
         return loader
 
     def train(self) -> nn.Module:
@@ -272,6 +275,7 @@ class LightHeadRunner(Runner):
             'seed': self.seed,
             'time': datetime.now(UTC).isoformat(timespec='microseconds'),
             'pretrained': pretrained_meta(self.bare_model),
+            'weights': 'raw',  # OptimizerStepEMAHook changes it
         }
 
     def _training_state(self, meta: Mapping, by_epoch: bool, with_schedulers: bool) -> dict:

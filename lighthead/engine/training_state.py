@@ -75,5 +75,14 @@ def restore_gradients(model: nn.Module, gradients: Mapping[str, Tensor]) -> None
             parameter.grad = gradients[name].to(parameter).clone()
 
 
+def set_augmentation_seed(dataset: Any, seed: int) -> None:
+    """Give the run's seed to a data set, or to those inside it, that draw augmentation from one."""
+    if hasattr(dataset, 'seed'):
+        dataset.seed = seed
+    for inner in getattr(dataset, 'datasets', None) or (getattr(dataset, 'dataset', None),):
+        if inner is not None:
+            set_augmentation_seed(inner, seed)
+
+
 def _backbone(model: nn.Module) -> nn.Module | None:
     return next((m for m in model.modules() if hasattr(m, 'set_loaded_norms')), None)

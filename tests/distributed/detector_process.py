@@ -150,7 +150,7 @@ def main(args: argparse.Namespace) -> None:
         'val_evaluator.type': 'NotingMetric',
         'optim_wrapper.type': 'NotingOptimWrapper',
         'custom_hooks': [
-            dict(type='EMAHook', priority=49),
+            dict(type='OptimizerStepEMAHook'),
             dict(type='NotingHook', die_after=args.die_after),
         ],
         'default_hooks.checkpoint.iter_interval': 1,

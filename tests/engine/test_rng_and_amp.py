@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mmengine.config import Config
 from lighthead.checkpoint.safe_files import save_checkpoint_file
 from lighthead.engine.amp import Bf16OptimWrapper, apply_amp
 from lighthead.engine.rng import get_rng_state, set_rng_state
+from lighthead.engine.training_state import set_augmentation_seed
 from lighthead.errors import UserError
 
 
@@ -53,3 +55,11 @@ def test_bf16_wrapper_autocasts_the_forward_pass_only() -> None:
     wrapper.update_params(output.float().sum())
     assert model.weight.dtype == torch.float32
     assert model(torch.ones(1, 4)).dtype == torch.float32
+
+
+def test_data_sets_inside_others_take_the_runs_seed() -> None:
+    sets = [SimpleNamespace(seed=0), SimpleNamespace(seed=0)]
+    wrapped = SimpleNamespace(dataset=SimpleNamespace(datasets=sets))
+    set_augmentation_seed(wrapped, 7)
+    assert [inner.seed for inner in sets] == [7, 7]
+    assert not hasattr(wrapped, 'seed')

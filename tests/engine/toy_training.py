@@ -28,13 +28,13 @@ BATCH = 4
 
 @DATASETS.register_module(force=True)
 class ToyDataset(Dataset):
-    """Vectors whose noise is a function of (epoch, index), as a detector's augmentation is."""
+    """Vectors whose noise is a function of (seed, epoch, index), as a detector's augmentation."""
 
     accepts_epoch = True
 
     def __init__(self, classes: tuple[str, ...] = ('cat', 'dog'), delay: float = 0.0) -> None:
         self.metainfo = {'classes': classes, 'category_ids': tuple(range(1, len(classes) + 1))}
-        self.delay = delay
+        self.delay, self.seed = delay, 0
 
     def __len__(self) -> int:
         return SAMPLES
@@ -42,7 +42,7 @@ class ToyDataset(Dataset):
     def __getitem__(self, item: int | tuple[int, int]) -> dict:
         epoch, index = item if isinstance(item, tuple) else (0, item)
         time.sleep(self.delay)
-        noise = torch.Generator().manual_seed(1000 * epoch + index)
+        noise = torch.Generator().manual_seed(10**6 * self.seed + 1000 * epoch + index)
         inputs = torch.randn(8, generator=noise) + index / SAMPLES
         return {'inputs': inputs, 'data_samples': torch.tensor(index % 2)}
 
@@ -159,7 +159,7 @@ def make_cfg(
             ],
             default_hooks=dict(checkpoint=hook, logger=dict(type='LoggerHook', interval=5)),
             custom_hooks=[dict(type='StopOnNonFiniteLoss')]
-            + ([dict(type='EMAHook', momentum=0.05)] if ema else []),
+            + ([dict(type='OptimizerStepEMAHook', momentum=0.05)] if ema else []),
             visualizer=dict(type='Visualizer', vis_backends=[]),
             randomness=dict(seed=3),
             log_level='WARNING',
