@@ -33,8 +33,9 @@ class Run:
 
     def share_of_first_weights(self, steps: int) -> float:
         """How much of the average the weights after the first step are, after ``steps``."""
-        for self.iter in range(steps * self.accumulate):
-            nn.init.constant_(self.model.weight, float(self.iter < self.accumulate))
+        for iteration in range(steps * self.accumulate):
+            self.iter = iteration
+            nn.init.constant_(self.model.weight, float(iteration < self.accumulate))
             self.hook.after_train_iter(self, self.iter)
         return float(self.hook.ema_model.module.weight)
 
