@@ -65,7 +65,7 @@ optim_wrapper = dict(
 auto_scale_lr = dict(enable=False, base_batch_size=8)
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
-    dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.002, gamma=100, priority=49),
+    dict(type='OptimizerStepEMAHook', momentum=0.002),
     dict(type='TeacherHook'),
 ]
 default_hooks = dict(logger=dict(interval=10))

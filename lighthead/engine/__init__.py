@@ -1,4 +1,4 @@
-"""The engine room: runner, training loop, checkpoints, hooks. Importing it registers them."""
+"""Training: runner, loop, checkpoints, hooks. Importing this package registers them."""
 
 from lighthead.engine import (  # noqa: F401  (they register)
     amp,
