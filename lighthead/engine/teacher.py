@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from lighthead.errors import UserError
 from lighthead.models.ncnn_network import NcnnNetwork
 
 
@@ -22,25 +23,67 @@ class NanoDetTeacher(nn.Module):
     Args:
         param, weights: Files of :class:`NcnnNetwork`.
         classes: Indices of its 80 classes that count, None for all; of them, the best score counts.
+        shared_backbone: Whether the student has the teacher's backbone, frozen, so that the
+            teacher need not run its own.
     """
 
     strides = (8, 16, 32, 64)
+    levels = ('165', '185', '205', '211')
+    """Names of its pyramid's maps, 96 channels each, in nanodet-plus-m_416.param."""
+    stages = ('33', '92', '122')
+    """Names of its backbone's maps."""
 
-    def __init__(self, param: str, weights: str, classes: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        param: str,
+        weights: str,
+        classes: Sequence[int] | None = None,
+        shared_backbone: bool = False,
+    ) -> None:
         super().__init__()
         self.network = NcnnNetwork(param, weights)
         self.classes = classes
+        self.shared_backbone = shared_backbone
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> list[InstanceData]:
-        """Images (B, 3, H, W), normalised, to ``scores`` (P, 1) and ``boxes`` (P, 32) of each."""
-        maps = self.network(images.contiguous(memory_format=torch.channels_last))
+    def forward(
+        self, images: Tensor, stages: Sequence[Tensor]
+    ) -> tuple[list[InstanceData], list[Tensor]]:
+        """Soft targets of images.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+            stages: C3, C4, C5 of the student, used with ``shared_backbone``.
+
+        Returns:
+            Of each image ``scores`` (P, 1) and ``boxes`` (P, 32); the levels of the pyramid.
+        """
+        given = {'data': images.contiguous(memory_format=torch.channels_last)}
+        if self.shared_backbone:
+            given = dict(zip(self.stages, stages, strict=True))
+        heads = [f'{kind}{stride}' for kind in ('cls', 'dis') for stride in self.strides]
+        maps = self.network(given, [*heads, *self.levels])
         scores = torch.cat([_flat(maps[f'cls{stride}']) for stride in self.strides], 1).float()
         boxes = torch.cat([_flat(maps[f'dis{stride}']) for stride in self.strides], 1).float()
         if self.classes is not None:
             scores = scores[..., list(self.classes)]
         scores = scores.amax(-1, keepdim=True)
-        return [InstanceData(scores=s, boxes=b) for s, b in zip(scores, boxes, strict=True)]
+        targets = [InstanceData(scores=s, boxes=b) for s, b in zip(scores, boxes, strict=True)]
+        return targets, [maps[name] for name in self.levels]
+
+    @torch.no_grad()
+    def check_backbone(self, backbone: nn.Module) -> None:
+        """Raise a UserError where a backbone does not compute what the teacher's does."""
+        weight = next(backbone.parameters())
+        image = torch.linspace(-2, 2, 3 * 64 * 64, device=weight.device).view(1, 3, 64, 64)
+        own = backbone(image.sin())[-1]
+        trainable = any(parameter.requires_grad for parameter in backbone.parameters())
+        taught = self.network({'data': image.sin()}, [self.stages[-1]])[self.stages[-1]]
+        if trainable or not torch.allclose(own, taught, rtol=0.05, atol=0.05):
+            raise UserError(
+                "shared_backbone: the model's backbone is not the frozen backbone of the teacher: "
+                'load its weights with frozen_stages=3, or set shared_backbone=False.'
+            )
 
 
 def _flat(x: Tensor) -> Tensor:
@@ -59,11 +102,19 @@ class TeacherHook(Hook):
         param: str | None = None,
         weights: str | None = None,
         classes: Sequence[int] | None = None,
+        shared_backbone: bool = False,
     ) -> None:
-        self.teacher = param and NanoDetTeacher(param, weights, classes)
+        self.teacher = param and NanoDetTeacher(param, weights, classes, shared_backbone)
 
     def before_train(self, runner: Runner) -> None:
-        """Put it on the model's device."""
+        """Put it on the model's device.
+
+        Raises:
+            UserError: the backbone is to be shared, and it is not the teacher's.
+        """
         if self.teacher:
-            device = next(runner.bare_model.parameters()).device
-            runner.bare_model.teachers = [self.teacher.to(device).eval()]
+            model = runner.bare_model
+            self.teacher.to(next(model.parameters()).device).eval()
+            if self.teacher.shared_backbone:
+                self.teacher.check_backbone(model.backbone)
+            model.teachers = [self.teacher]

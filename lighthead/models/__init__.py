@@ -10,6 +10,7 @@ The modern detector's: ``context_pan`` (pyramid and thin map), ``quality_rpn``,
 
 from lighthead.models import backbones, pretraining_classifier  # noqa: F401  (they register)
 from lighthead.models.context_pan import ContextPAN
+from lighthead.models.feature_correlation_loss import FeatureCorrelationLoss
 from lighthead.models.large_separable_conv import LargeSeparableConv
 from lighthead.models.light_head_bbox_head import LightHeadBBoxHead
 from lighthead.models.light_head_rcnn import LightHeadRCNN
@@ -24,6 +25,7 @@ from lighthead.models.quality_rpn import QualityRPN
 __all__ = [
     'AllRoIsSampler',
     'ContextPAN',
+    'FeatureCorrelationLoss',
     'LargeSeparableConv',
     'LightHeadBBoxHead',
     'LightHeadRCNN',

@@ -39,11 +39,14 @@ def depthwise5x5(channels: int, stride: int = 1, **layer_cfg) -> nn.Module:
 
 
 class Refine(nn.Module):
-    """A separable convolution around which its input passes."""
+    """A separable convolution without final activation, around which its input passes."""
 
     def __init__(self, channels: int, **layer_cfg) -> None:
         super().__init__()
-        self.conv = separable(channels, channels, **layer_cfg)
+        self.conv = nn.Sequential(
+            depthwise5x5(channels, **layer_cfg),
+            ConvModule(channels, channels, 1, norm_cfg=layer_cfg['norm_cfg'], act_cfg=None),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv(x)
@@ -61,7 +64,8 @@ class ContextPAN(BaseModule):
     Args:
         in_channels: Channels of C3, C4 and C5.
         channels: Channels of every level of the pyramid.
-        thin_channels: Channels of the thin map: 5 x 7 x 7.
+        context_channels: Channels in which all levels are summed for the thin map.
+        thin_channels: Channels of the thin map: 5 x 7 x 7; 0: there is none (one-stage detectors).
         thin_level: Level whose size the thin map has: 0 is stride 8, 1 is stride 16.
         context: Whether global average pooling of the last level is added to the thin map.
         norm_cfg: Norm layers.
@@ -71,7 +75,8 @@ class ContextPAN(BaseModule):
     def __init__(
         self,
         in_channels: Sequence[int] = (116, 232, 464),
-        channels: int = 128,
+        channels: int = 96,
+        context_channels: int = 128,
         thin_channels: int = 245,
         thin_level: int = 0,
         context: bool = True,
@@ -93,10 +98,15 @@ class ContextPAN(BaseModule):
         )
         self.bottom_up = nn.ModuleList(Refine(channels, **layer_cfg) for _ in range(levels - 1))
         self.extra = separable(channels, channels, 2, **layer_cfg)
-        self.context = ConvModule(channels, channels, 1, act_cfg=None) if context else None
+        if not thin_channels:
+            self.thin = None
+            return
+        mix = dict(in_channels=channels, out_channels=context_channels, kernel_size=1)
+        self.mix = nn.ModuleList(nn.Conv2d(**mix) for _ in range(levels))
+        self.context = nn.Conv2d(**mix) if context else None
         self.thin = nn.Sequential(
-            depthwise5x5(channels, **layer_cfg),
-            nn.Conv2d(channels, thin_channels, 1),
+            depthwise5x5(context_channels, **layer_cfg),
+            nn.Conv2d(context_channels, thin_channels, 1),
         )
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -109,15 +119,17 @@ class ContextPAN(BaseModule):
         for index in range(len(levels) - 1):
             below = self.down[index](levels[index])
             levels[index + 1] = self.bottom_up[index](levels[index + 1] + below)
-        thin = self.make_thin(levels)
-        levels.append(self.extra(coarsest) + self.down[-1](levels[-1]))
-        return (*levels, thin)
+        last = self.extra(coarsest) + self.down[-1](levels[-1])
+        if self.thin is None:
+            return (*levels, last)
+        return (*levels, last, self.make_thin(levels))
 
     def make_thin(self, levels: Sequence[Tensor]) -> Tensor:
         """The sum of all levels and of the global context, brought to the thin map's channels."""
-        target = levels[self.thin_level]
-        others = (x for x in levels if x is not target)
-        total = sum((resized(x, target) for x in others), target)
+        mixed = [mix(x) for mix, x in zip(self.mix, levels, strict=True)]
+        total = mixed.pop(self.thin_level)
+        for x in mixed:
+            total = total + resized(x, total)
         if self.context is not None:
             total = total + self.context(levels[-1].mean((2, 3), keepdim=True))
         return self.thin(total)

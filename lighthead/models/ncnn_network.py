@@ -4,6 +4,7 @@ Only the layers that NanoDet-Plus (Apache-2.0, RangiLyu) is made of. Format:
 https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,18 +76,33 @@ class NcnnNetwork(nn.Module):
         return start + bias.nbytes
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Images (B, 3, H, W) to all maps that no other layer reads, by name."""
-        maps: dict[str, Tensor] = {}
-        last_use = {name: i for i, layer in enumerate(self.layers) for name in layer.inputs}
-        for index, layer in enumerate(self.layers):
-            inputs = [maps[name] for name in layer.inputs] or [images]
+    def forward(self, given: Mapping[str, Tensor], wanted: Sequence[str]) -> dict[str, Tensor]:
+        """Compute maps from others.
+
+        Args:
+            given: Maps (B, C, H, W) by name, such as the images' under the input's name.
+            wanted: Names of maps; only the layers between the two run.
+
+        Returns:
+            The wanted maps by name.
+        """
+        maps = dict(given)
+        for index in self._between(maps.keys(), wanted):
+            layer = self.layers[index]
+            inputs = [maps[name] for name in layer.inputs]
             outputs = LAYERS[layer.kind](self, index, layer, *inputs)
             maps.update(zip(layer.outputs, outputs, strict=True))
-            for name in layer.inputs:
-                if last_use[name] == index:
-                    del maps[name]
-        return maps
+        return {name: maps[name] for name in wanted}
+
+    def _between(self, given: Collection[str], wanted: Sequence[str]) -> list[int]:
+        """Indices of the layers that lead from ``given`` to ``wanted``."""
+        missing, needed = set(wanted) - set(given), []
+        for index in reversed(range(len(self.layers))):
+            layer = self.layers[index]
+            if missing.intersection(layer.outputs):
+                needed.append(index)
+                missing = missing.difference(layer.outputs) | set(layer.inputs) - set(given)
+        return needed[::-1]
 
 
 def _convolution(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[Tensor]:
@@ -110,7 +126,7 @@ def _resize(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[T
 
 
 LAYERS = {
-    'Input': lambda network, index, layer, x: [x],
+    'Input': lambda network, index, layer: [],
     'Convolution': _convolution,
     'ConvolutionDepthWise': _convolution,
     'Pooling': lambda network, index, layer, x: [F.max_pool2d(x, 3, 2, 1)],

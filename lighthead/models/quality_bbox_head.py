@@ -6,6 +6,7 @@ loss. There is no background class: what is nothing scores low in every class.
 
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_overlaps
+from mmdet.utils import reduce_mean
 from mmengine.model import bias_init_with_prob, normal_init
 from torch import Tensor, nn
 
@@ -44,7 +45,7 @@ class QualityBBoxHead(LightHeadBBoxHead):
         bbox_weights: Tensor,
         reduction_override: str | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of sampled RoIs, both divided by the number of positive ones.
+        """Losses of sampled RoIs, divided by the number of positive ones (mean over processes).
 
         Args:
             cls_score: (K, classes).
@@ -59,7 +60,7 @@ class QualityBBoxHead(LightHeadBBoxHead):
         targets = bbox_targets[positive]
         quality = cls_score.new_zeros(len(labels))
         quality[positive] = bbox_overlaps(boxes.detach(), targets, is_aligned=True).clamp(min=0)
-        count = max(len(positive), 1)
+        count = reduce_mean(cls_score.new_tensor(float(len(positive)))).clamp(min=1)
         loss_bbox = bbox_pred.sum() * 0
         if len(positive):
             loss_bbox = self.loss_bbox(boxes, targets, avg_factor=count)

@@ -12,15 +12,21 @@ from mmdet.models.dense_heads import GFLHead
 from mmdet.models.utils import multi_apply
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
+from mmdet.utils import reduce_mean
 from mmengine.model import bias_init_with_prob, normal_init
 from torch import Tensor, nn
 
 from lighthead.models.context_pan import separable
 
+LEAST_TEACHER_SCORE = 0.02
+"""Where a teacher's score is lower, its box teaches nothing: no object, and most of the places."""
+
 
 @MODELS.register_module()
 class QualityRPN(GFLHead):
-    """mmdet's GFL head with separable towers, on all maps but the last (the thin map).
+    """mmdet's GFL head with separable towers, on the first maps (the thin map comes last).
+
+    With ``num_classes`` above 1 it is the head of a one-stage detector.
 
     Args:
         loss_distill_cls: Loss of the objectness against a teacher's scores, or None.
@@ -62,7 +68,9 @@ class QualityRPN(GFLHead):
 
     def forward(self, x: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
         """Levels and the thin map to scores (B, 1, H, W) and box distributions of each level."""
-        return multi_apply(self.forward_single, x[:-1], self.towers, self.scores, self.boxes)
+        return multi_apply(
+            self.forward_single, x[: len(self.towers)], self.towers, self.scores, self.boxes
+        )
 
     def forward_single(
         self, x: Tensor, tower: nn.Module, scores: nn.Module, boxes: nn.Module
@@ -102,12 +110,13 @@ class QualityRPN(GFLHead):
         boxes = flat_over_levels(bbox_preds, self.reg_max + 1)
         target = torch.cat([teacher.scores for teacher in teachers]).view_as(scores)
         target_boxes = torch.cat([teacher.boxes for teacher in teachers]).view_as(boxes)
-        total = target.sum().clamp(min=1)
-        weight = target.expand(-1, 4).reshape(-1)
+        total = reduce_mean(target.sum()).clamp(min=1)
+        sides = target.expand(-1, 4).reshape(-1)
+        likely = (sides > LEAST_TEACHER_SCORE).nonzero().squeeze(1)
         return dict(
             loss_distill_cls=self.loss_distill_cls(scores, target, avg_factor=total),
             loss_distill_box=self.loss_distill_box(
-                boxes, target_boxes, weight=weight, avg_factor=4 * total
+                boxes[likely], target_boxes[likely], weight=sides[likely], avg_factor=4 * total
             ),
         )
 

@@ -9,13 +9,14 @@ from torch import nn
 from tests.models.conftest import CONFIGS
 
 GOLDEN = dict(
-    rpn_loss_cls=12.3,
-    rpn_loss_bbox=0.905,
-    rpn_loss_dfl=0.5648,
-    rpn_loss_distill_cls=0.1744,
-    rpn_loss_distill_box=0.0609,
-    loss_cls=3.4055,
-    loss_bbox=0.8503,
+    rpn_loss_cls=11.5587,
+    rpn_loss_bbox=0.8989,
+    rpn_loss_dfl=0.5815,
+    rpn_loss_distill_cls=0.1671,
+    rpn_loss_distill_box=0.059,
+    loss_cls=4.3241,
+    loss_bbox=0.8432,
+    loss_distill_levels=3.9775,
 )
 
 
@@ -37,17 +38,21 @@ def flat(losses: dict) -> dict[str, torch.Tensor]:
     }
 
 
-def teacher(inputs: torch.Tensor) -> list[InstanceData]:
-    """Soft targets for 128-pixel images: 16*16 + 8*8 + 4*4 + 2*2 places."""
+def teacher(
+    inputs: torch.Tensor, stages: tuple[torch.Tensor, ...]
+) -> tuple[list[InstanceData], list[torch.Tensor]]:
+    """Soft targets for 128-pixel images: 16*16 + 8*8 + 4*4 + 2*2 places; maps of four levels."""
     places = 256 + 64 + 16 + 4
     generator = torch.Generator().manual_seed(2)
-    return [
+    targets = [
         InstanceData(
             scores=torch.rand(places, 1, generator=generator),
             boxes=torch.randn(places, 32, generator=generator),
         )
         for _ in inputs
     ]
+    sides = (16, 8, 4, 2)
+    return targets, [torch.randn(len(inputs), 96, s, s, generator=generator) for s in sides]
 
 
 @pytest.mark.parametrize(('thin_level', 'thin_side'), [(0, 16), (1, 8)])
@@ -56,7 +61,7 @@ def test_shapes(model_cfg, build, batch, thin_level, thin_side) -> None:
     model_cfg.roi_head.bbox_roi_extractor.featmap_strides = [8 * 2**thin_level]
     model = build(model_cfg).eval()
     *levels, thin = maps = model.extract_feat(batch[0])
-    assert [tuple(level.shape) for level in levels] == [(2, 128, s, s) for s in (16, 8, 4, 2)]
+    assert [tuple(level.shape) for level in levels] == [(2, 96, s, s) for s in (16, 8, 4, 2)]
     assert thin.shape == (2, 245, thin_side, thin_side)
     scores, boxes = model.rpn_head(maps)
     assert [tuple(s.shape) for s in scores] == [(2, 1, s, s) for s in (16, 8, 4, 2)]
@@ -75,7 +80,7 @@ def test_every_parameter_gets_a_gradient(model_cfg, build, batch, context) -> No
     model = build(model_cfg).train()
     model.teachers = [teacher]
     losses = flat(model.loss(*batch))
-    assert {'rpn_loss_distill_cls', 'rpn_loss_distill_box'} <= losses.keys()
+    assert {'rpn_loss_distill_cls', 'loss_distill_levels'} <= losses.keys()
     sum(losses.values()).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
     assert all(p.grad.isfinite().all() for p in model.parameters())
@@ -151,6 +156,17 @@ def test_the_teacher_is_no_part_of_the_checkpoint(model_cfg, build) -> None:
     before = set(model.state_dict())
     model.teachers = [nn.Conv2d(3, 3, 1)]
     assert set(model.state_dict()) == before
+
+
+@pytest.mark.parametrize('name', ['one_stage_gfl', 'one_stage_rtmdet'])
+def test_the_rivals_train_and_detect(build, batch, name) -> None:
+    cfg = Config.fromfile(CONFIGS / 'modern' / f'{name}.py').model
+    cfg.backbone.update(init_cfg=None, frozen_stages=-1, norm_eval=False)
+    cfg.bbox_head.num_classes = 5
+    model = build(cfg).train()
+    sum(flat(model.loss(*batch)).values()).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+    assert len(model.eval().predict(*batch)) == 2
 
 
 def test_golden_losses(model_cfg, build, batch) -> None:

@@ -33,12 +33,15 @@ def test_computes_what_the_file_says(tmp_path, half) -> None:
     (tmp_path / 'net.param').write_text(PARAM)
     (tmp_path / 'net.bin').write_bytes(blob)
     x = torch.randn(2, 3, 10, 10)
-    result = NcnnNetwork(tmp_path / 'net.param', tmp_path / 'net.bin')(x)
+    network = NcnnNetwork(tmp_path / 'net.param', tmp_path / 'net.bin')
+    result = network(dict(data=x), ['g', 'h'])
     a = F.leaky_relu(F.conv2d(x, *weights[0], stride=2, padding=1), 0.1)
     e = a + F.conv2d(a, *weights[1], padding=1, groups=4)
     assert result.keys() == {'g', 'h'}
     torch.testing.assert_close(result['g'], e[:, 1:])
     torch.testing.assert_close(result['h'], e[:, :1].sigmoid())
+    inner = network(dict(b=a, c=a), ['g'])  # the layers before are not needed
+    torch.testing.assert_close(inner['g'], result['g'])
 
 
 def test_unknown_layers_and_missing_files_are_reported(tmp_path) -> None:

@@ -1,9 +1,10 @@
 # A light-head detector for small inputs (416 pixels): a pyramid with an RPN at strides 8 to 64 whose
 # scores predict IoU, PS-RoI align on a thin map of 5 x 7 x 7 channels, one fc. docs/modern.md has
 # what each part brings.
-channels = 128
+channels = 96
 model = dict(
     type='ModernLightHead',
+    loss_distill_levels=dict(type='FeatureCorrelationLoss', loss_weight=1.0),
     data_preprocessor=dict(type='DetDataPreprocessor', pad_size_divisor=32),
     backbone=dict(
         type='ShuffleNetV2',
@@ -71,9 +72,9 @@ model = dict(
             debug=False,
         ),
         rpn_proposal=dict(
-            nms_pre=500,
+            nms_pre=150,
             score_thr=0.0,
-            max_per_img=200,
+            max_per_img=100,
             nms=dict(type='nms', iou_threshold=0.7),
             min_bbox_size=0,
         ),
