@@ -72,7 +72,7 @@ model = dict(
             debug=False,
         ),
         rpn_proposal=dict(
-            nms_pre=150,
+            nms_pre=400,
             score_thr=0.0,
             max_per_img=100,
             nms=dict(type='nms', iou_threshold=0.7),
@@ -102,7 +102,7 @@ model = dict(
         rpn=dict(
             nms_pre=500,
             score_thr=0.01,
-            max_per_img=200,
+            max_per_img=150,
             nms=dict(type='nms', iou_threshold=0.7),
             min_bbox_size=0,
         ),
