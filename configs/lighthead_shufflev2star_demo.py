@@ -62,6 +62,7 @@ optim_wrapper = dict(
     # AdamW's size throws its output about. (With SGD, the authors triple the step instead.)
     paramwise_cfg=dict(_delete_=True, custom_keys={'neck': dict(lr_mult=0.1)}),
 )
+auto_scale_lr = dict(base_batch_size=4)
 train_cfg = dict(max_epochs=max_epochs, val_interval=20)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),

@@ -4,7 +4,7 @@ runner_type = 'LightHeadRunner'
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
-    param_scheduler=dict(type='ParamSchedulerHook'),
+    param_scheduler=dict(type='OptimizerStepSchedulerHook'),
     checkpoint=dict(
         type='SafeCheckpointHook',
         interval=1,

@@ -67,7 +67,8 @@ optim_wrapper = dict(
         custom_keys={'backbone.conv1': dict(lr_mult=0.2), 'backbone.stage': dict(lr_mult=0.2)},
     ),
 )
-auto_scale_lr = dict(enable=False)
+# The rate is for 8 images per step and is scaled to what is really used.
+auto_scale_lr = dict(enable=True, base_batch_size=8)
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
     dict(type='OptimizerStepEMAHook', momentum=0.005),

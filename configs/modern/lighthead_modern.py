@@ -62,7 +62,7 @@ optim_wrapper = dict(
     ),
     clip_grad=dict(max_norm=35, norm_type=2),
 )
-auto_scale_lr = dict(enable=False, base_batch_size=8)
+auto_scale_lr = dict(enable=True, base_batch_size=8)
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
     dict(type='OptimizerStepEMAHook', momentum=0.002),

@@ -96,8 +96,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             change = f'an epoch had {before} batches when the checkpoint was written and has {now}'
             if self.epoch_iter:
                 raise UserError(
-                    f'Cannot resume inside an epoch: {change}; use the same data, batch size and '
-                    'number of processes, or resume from an epoch_N.pth.'
+                    f'Cannot resume inside an epoch: {change}; use the same data, or resume from '
+                    'an epoch_N.pth.'
                 )
             self.runner.logger.warning(f'{change}: schedules that count iterations will shift.')
         self._pending_val = bool(state.get('pending_val'))

@@ -1,9 +1,10 @@
 """Training that counts optimizer steps, whatever the number of processes and accumulations.
 
-ImageNet pretraining is defined as so many optimizer steps of 1024 images (arXiv
-1807.11164, section 3). Where a process cannot hold its share of them, each
-step takes several iterations; the end of training, the learning rate and the
-averaged weights then go by the step and not by the iteration.
+Where a process cannot hold its share of a step's images, the gradients of
+several iterations are accumulated; warm-up, schedules, averaged weights
+(:mod:`lighthead.engine.ema`) and the end of a pretraining then go by the step
+and not by the iteration. ImageNet pretraining is defined as so many optimizer
+steps of 1024 images (arXiv 1807.11164, section 3).
 """
 
 import math
@@ -58,3 +59,33 @@ class OptimizerStepSchedulerHook(ParamSchedulerHook):
         """Move on, if this iteration ended with a step."""
         if runner.optim_wrapper.should_update():
             super().after_train_iter(runner, *args, **kwargs)
+
+
+def in_steps(scheduler: Any, accumulated: int, epoch_iters: int, total_iters: int) -> Any:
+    """Configs of schedules that :class:`OptimizerStepSchedulerHook` moves on.
+
+    Numbers of iterations in a config (``end`` of a warm-up) are numbers of
+    steps already. What mmengine would derive from the length of an epoch or of
+    the training is set here: in steps, rounded up where the last one is short.
+
+    Args:
+        scheduler: A config, a list of them, or those of several optimizers by name.
+        accumulated: Iterations per step.
+        epoch_iters: Iterations per epoch.
+        total_iters: Iterations of the training.
+    """
+    if isinstance(scheduler, (list, tuple)):
+        return [in_steps(each, accumulated, epoch_iters, total_iters) for each in scheduler]
+    if not isinstance(scheduler, dict):
+        return scheduler
+    if 'type' not in scheduler:
+        return {
+            name: in_steps(each, accumulated, epoch_iters, total_iters)
+            for name, each in scheduler.items()
+        }
+    derived = dict(scheduler)
+    if scheduler.get('convert_to_iter_based'):
+        derived.setdefault('epoch_length', math.ceil(epoch_iters / accumulated))
+    elif not scheduler.get('by_epoch', True):
+        derived.setdefault('end', math.ceil(total_iters / accumulated))
+    return derived

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -25,15 +26,21 @@ from lighthead.checkpoint.safe_files import (
     load_checkpoint_file,
     save_checkpoint_file,
 )
-from lighthead.engine.rng import get_rng_state
+from lighthead.engine.optimizer_steps import OptimizerStepSchedulerHook, in_steps
+from lighthead.engine.resume import load_optimizer, load_schedulers
+from lighthead.engine.step_size import (
+    StepSize,
+    check_resumed_step,
+    scale_learning_rate,
+    step_size,
+)
 from lighthead.engine.training_state import (
     dataset_meta,
     first_non_finite,
-    pending_gradients,
     pretrained_meta,
-    restore_gradients,
     restore_pretrained,
     set_augmentation_seed,
+    training_state,
 )
 from lighthead.engine.weights import check_resumed_classes, load_weights
 from lighthead.errors import UserError
@@ -92,6 +99,26 @@ class LightHeadRunner(Runner):
             self._read_resume_file()
         return super().train()
 
+    @property
+    def step_size(self) -> StepSize:
+        """Images per optimizer step, by processes, batch size and accumulation."""
+        return step_size(self.cfg, self.train_dataloader, self.world_size)
+
+    def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
+        """As mmengine's, but accumulated iterations count as parts of a step."""
+        if auto_scale_lr and auto_scale_lr.get('enable'):
+            base = auto_scale_lr.get('base_batch_size') or 0
+            if base <= 0:
+                raise UserError('auto_scale_lr needs base_batch_size, the images per step.')
+            scale_learning_rate(optim_wrapper, self.step_size, base, self.logger)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """As mmengine's; under OptimizerStepSchedulerHook, schedules count optimizer steps."""
+        if any(isinstance(hook, OptimizerStepSchedulerHook) for hook in self.hooks):
+            accumulated = self.step_size.accumulated
+            scheduler = in_steps(scheduler, accumulated, len(self.train_dataloader), self.max_iters)
+        return super().build_param_scheduler(scheduler)
+
     def load_or_resume(self) -> None:
         """Load what the constructor's ``resume`` and ``load_from`` ask for, once."""
         if self._has_loaded:
@@ -140,11 +167,13 @@ class LightHeadRunner(Runner):
         checkpoint, self._resume_data = self._resume_data, None
         meta, state = checkpoint['meta'], checkpoint['train_state']
         check_resumed_classes(checkpoint, filename, self.train_dataloader.dataset)
+        check_resumed_step(
+            state.get('step'), self.step_size, filename, bool(state.get('epoch_iter'))
+        )
         load_weights(self, checkpoint, filename, exact=True)
-        if resume_optimizer:
-            self._resume_optimizer(checkpoint, filename)
+        ratios = load_optimizer(self, checkpoint, filename) if resume_optimizer else []
         if resume_param_scheduler and self.param_schedulers is not None:
-            self._resume_schedulers(checkpoint.get('param_schedulers'), filename)
+            load_schedulers(self, checkpoint.get('param_schedulers'), filename, ratios)
         rng_states = state.get('rng') or []
         rng_state = rng_states[self.rank] if len(rng_states) == self.world_size else None
         if hasattr(self.train_loop, 'resume'):
@@ -192,7 +221,7 @@ class LightHeadRunner(Runner):
             )
         checkpoint = {'meta': self._meta(meta), 'state_dict': self.bare_model.state_dict()}
         if save_optimizer:
-            checkpoint.update(self._training_state(meta, by_epoch, save_param_scheduler))
+            checkpoint.update(training_state(self, meta['epoch'], by_epoch, save_param_scheduler))
         error = None
         if is_main_process():
             self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
@@ -237,26 +266,6 @@ class LightHeadRunner(Runner):
             self.set_randomness(**self._randomness_cfg)
         self._resume_from, self._resume_data = Path(path), checkpoint
 
-    def _resume_optimizer(self, checkpoint: Mapping, path: Any) -> None:
-        try:
-            self.optim_wrapper.load_state_dict(checkpoint['optimizer'])
-        except (ValueError, KeyError) as error:
-            raise UserError(
-                f'The optimizer of {path} does not fit the config ({error}): resume with the '
-                'config that it was trained with, or start anew with load_from.'
-            ) from error
-        restore_gradients(self.bare_model, checkpoint['train_state'].get('gradients') or {})
-
-    def _resume_schedulers(self, saved: Any, path: Any) -> None:
-        own, saved = _by_name(self.param_schedulers), _by_name(saved or [])
-        if {name: len(group) for name, group in own.items()} != {
-            name: len(group) for name, group in saved.items()
-        }:
-            raise UserError(f'{path} has other param_schedulers than the config: resume with its.')
-        for name, schedulers in own.items():
-            for scheduler, state in zip(schedulers, saved[name]):
-                scheduler.load_state_dict(state)
-
     def _meta(self, position: Mapping) -> dict:
         import lighthead
 
@@ -277,24 +286,3 @@ class LightHeadRunner(Runner):
             'pretrained': pretrained_meta(self.bare_model),
             'weights': 'raw',  # OptimizerStepEMAHook changes it
         }
-
-    def _training_state(self, meta: Mapping, by_epoch: bool, with_schedulers: bool) -> dict:
-        loop = self.train_loop
-        state = {'rng': all_gather_object(get_rng_state())}
-        if hasattr(loop, 'state_dict'):
-            state.update(loop.state_dict(meta['epoch']))
-            state['pending_val'] = by_epoch and loop.val_due(meta['epoch'])
-        state['gradients'] = pending_gradients(self.bare_model, self.optim_wrapper)
-        collected = {'optimizer': self.optim_wrapper.state_dict(), 'train_state': state}
-        if with_schedulers and self.param_schedulers is not None:
-            groups = {
-                name: [scheduler.state_dict() for scheduler in group]
-                for name, group in _by_name(self.param_schedulers).items()
-            }
-            collected['param_schedulers'] = groups.get('', groups)
-        return collected
-
-
-def _by_name(schedulers: Any) -> Mapping[str, list]:
-    """Schedulers of several optimizers by name; of the only one under ''."""
-    return schedulers if isinstance(schedulers, Mapping) else {'': schedulers}

@@ -1,12 +1,16 @@
-"""What a checkpoint says about the model and its data, and how that is put back."""
+"""What a checkpoint says about the model, its data and the training, and how it is put back."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, is_distributed
+from mmengine.dist import all_gather_object, all_reduce, is_distributed
 from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
 from torch import Tensor, nn
+
+from lighthead.engine.rng import get_rng_state
 
 
 def dataset_meta(dataset: Any) -> dict:
@@ -36,10 +40,41 @@ def pretrained_meta(model: nn.Module) -> dict | None:
 
 
 def restore_pretrained(model: nn.Module, pretrained: Mapping | None) -> None:
-    """Tell the backbone which norm statistics were trained, without loading them again."""
+    """Note in the backbone which norm statistics were trained, without loading them again."""
     backbone = _backbone(model)
     if backbone is not None and pretrained is not None:
         backbone.set_loaded_norms(pretrained['loaded_norms'])
+
+
+def training_state(runner: Runner, epoch: int, by_epoch: bool, with_schedulers: bool) -> dict:
+    """Optimizer, schedules, random states and position, for a checkpoint to resume from.
+
+    Every process must call it.
+
+    Args:
+        epoch: Complete epochs, as the checkpoint's meta data count them.
+        by_epoch: Whether the epoch is complete but its validation has not run yet.
+        with_schedulers: Whether to include the learning-rate schedules.
+    """
+    loop = runner.train_loop
+    state = {'rng': all_gather_object(get_rng_state()), 'step': asdict(runner.step_size)}
+    if hasattr(loop, 'state_dict'):
+        state.update(loop.state_dict(epoch))
+        state['pending_val'] = by_epoch and loop.val_due(epoch)
+    state['gradients'] = pending_gradients(runner.bare_model, runner.optim_wrapper)
+    collected = {'optimizer': runner.optim_wrapper.state_dict(), 'train_state': state}
+    if with_schedulers and runner.param_schedulers is not None:
+        groups = {
+            name: [scheduler.state_dict() for scheduler in group]
+            for name, group in schedulers_by_name(runner.param_schedulers).items()
+        }
+        collected['param_schedulers'] = groups.get('', groups)
+    return collected
+
+
+def schedulers_by_name(schedulers: Any) -> Mapping[str, list]:
+    """Schedulers of several optimizers by name; of the only one under ''."""
+    return schedulers if isinstance(schedulers, Mapping) else {'': schedulers}
 
 
 def first_non_finite(model: nn.Module) -> str | None:

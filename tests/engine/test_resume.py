@@ -1,5 +1,6 @@
 """Interrupted and resumed equals uninterrupted, bit for bit."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 
 from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.engine.step_size import StepSize, check_resumed_step
 from lighthead.errors import UserError
 
 
@@ -194,15 +196,61 @@ def test_resume_with_other_classes_is_refused(toy, tmp_path: Path, classes, sent
         toy.RUNNERS.build(cfg).train()
 
 
-def test_resume_mid_epoch_with_another_batch_size_is_refused(toy, tmp_path: Path) -> None:
+@pytest.mark.parametrize('stop', [5, 16], ids=['first epoch', 'later epoch'])
+def test_resume_inside_an_epoch_with_another_batch_size_is_refused(toy, tmp_path, stop) -> None:
     cfg = toy.make_cfg(work_dir=tmp_path)
-    cfg.custom_hooks.append(dict(type='InterruptAt', iteration=5))
+    cfg.custom_hooks.append(dict(type='InterruptAt', iteration=stop))
     with pytest.raises(InterruptError):
         toy.RUNNERS.build(cfg).train()
     cfg = toy.make_cfg(work_dir=tmp_path, resume=True)
     cfg.train_dataloader.batch_size = 6
-    with pytest.raises(UserError, match=r'an epoch had 11 batches .* has 7'):
+    with pytest.raises(UserError, match=r'trained with 4 images .* would be 6 images per step'):
         toy.RUNNERS.build(cfg).train()
+
+
+FOUR_BY_TWO = dict(processes=4, batch_size=2, accumulated=1)
+
+
+@pytest.mark.parametrize(
+    ('saved', 'now', 'inside_epoch', 'refused'),
+    [
+        (FOUR_BY_TWO, StepSize(4, 2), True, False),
+        (FOUR_BY_TWO, StepSize(2, 4), True, True),  # as many images and batches, another order
+        (FOUR_BY_TWO, StepSize(2, 4), False, False),
+        (FOUR_BY_TWO, StepSize(4, 1, 2), False, True),  # counts of iterations would be wrong
+        (FOUR_BY_TWO, StepSize(8, 2), False, True),
+        (FOUR_BY_TWO, StepSize(4, 4), True, True),
+    ],
+)
+def test_steps_of_a_resumed_run(saved: dict, now: StepSize, inside_epoch, refused) -> None:
+    expected = pytest.raises(UserError, match='images per step') if refused else nullcontext()
+    with expected:
+        check_resumed_step(saved, now, 'x.pth', inside_epoch)
+
+
+@pytest.mark.parametrize('accumulate', [1, 2])
+def test_a_changed_learning_rate_takes_effect(toy, tmp_path: Path, accumulate: int) -> None:
+    """A third of the rate from the second epoch on: every later rate is a third, schedules too."""
+
+    @HOOKS.register_module(force=True)
+    class NoteRates(Hook):
+        rates: list[float] = []
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+            self.rates.append(runner.optim_wrapper.get_lr()['lr'][0])
+
+    def rates(work_dir: Path, lr: float, **options) -> list[float]:
+        NoteRates.rates = []
+        cfg = toy.make_cfg(work_dir=work_dir, accumulate=accumulate, **options)
+        cfg.optim_wrapper.optimizer.lr = lr
+        cfg.custom_hooks.append(dict(type='NoteRates'))
+        toy.RUNNERS.build(cfg).train()
+        return NoteRates.rates
+
+    whole = rates(tmp_path / 'whole', 0.06)
+    rates(tmp_path / 'parts', 0.06, epochs=1)
+    rest = rates(tmp_path / 'parts', 0.02, resume=True)
+    assert rest == pytest.approx([rate / 3 for rate in whole[-len(rest) :]])
 
 
 def test_resume_with_other_schedules_is_refused(toy, tmp_path: Path) -> None:

@@ -157,7 +157,11 @@ def make_cfg(
                 dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=15),
                 dict(type='MultiStepLR', milestones=[1, 2], by_epoch=True),
             ],
-            default_hooks=dict(checkpoint=hook, logger=dict(type='LoggerHook', interval=5)),
+            default_hooks=dict(
+                checkpoint=hook,
+                logger=dict(type='LoggerHook', interval=5),
+                param_scheduler=dict(type='OptimizerStepSchedulerHook'),
+            ),
             custom_hooks=[dict(type='StopOnNonFiniteLoss')]
             + ([dict(type='OptimizerStepEMAHook', momentum=0.05)] if ema else []),
             visualizer=dict(type='Visualizer', vis_backends=[]),
