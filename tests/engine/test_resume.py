@@ -230,7 +230,7 @@ def test_steps_of_a_resumed_run(saved: dict, now: StepSize, inside_epoch, refuse
 
 @pytest.mark.parametrize('accumulate', [1, 2])
 def test_a_changed_learning_rate_takes_effect(toy, tmp_path: Path, accumulate: int) -> None:
-    """A third of the rate from the second epoch on: every later rate is a third, schedules too."""
+    """A third of the rate from iteration 15 on: every later rate is a third, schedules too."""
 
     @HOOKS.register_module(force=True)
     class NoteRates(Hook):
@@ -239,16 +239,17 @@ def test_a_changed_learning_rate_takes_effect(toy, tmp_path: Path, accumulate: i
         def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
             self.rates.append(runner.optim_wrapper.get_lr()['lr'][0])
 
-    def rates(work_dir: Path, lr: float, **options) -> list[float]:
+    def rates(work_dir: Path, lr: float, stop: int = -1, **options) -> list[float]:
         NoteRates.rates = []
         cfg = toy.make_cfg(work_dir=work_dir, accumulate=accumulate, **options)
         cfg.optim_wrapper.optimizer.lr = lr
-        cfg.custom_hooks.append(dict(type='NoteRates'))
-        toy.RUNNERS.build(cfg).train()
+        cfg.custom_hooks += [dict(type='NoteRates'), dict(type='InterruptAt', iteration=stop)]
+        with pytest.raises(InterruptError) if stop > 0 else nullcontext():
+            toy.RUNNERS.build(cfg).train()
         return NoteRates.rates
 
     whole = rates(tmp_path / 'whole', 0.06)
-    rates(tmp_path / 'parts', 0.06, epochs=1)
+    rates(tmp_path / 'parts', 0.06, stop=16)
     rest = rates(tmp_path / 'parts', 0.02, resume=True)
     assert rest == pytest.approx([rate / 3 for rate in whole[-len(rest) :]])
 
