@@ -23,6 +23,8 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
+optim_wrapper = dict(optimizer=dict(lr=1.4e-3))
+auto_scale_lr = dict(base_batch_size=16)  # two processes with 8 images each
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
     dict(type='OptimizerStepEMAHook', momentum=0.002),

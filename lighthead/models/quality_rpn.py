@@ -106,7 +106,7 @@ class QualityRPN(GFLHead):
         score_factor_list: list[Tensor],
         mlvl_priors: list[Tensor],
         img_meta: dict,
-        cfg: dict,
+        cfg: dict | None,
         rescale: bool = False,
         with_nms: bool = True,
     ) -> InstanceData:
@@ -125,6 +125,7 @@ class QualityRPN(GFLHead):
                 rescale,
                 with_nms,
             )
+        cfg = self.test_cfg if cfg is None else cfg
         scores = torch.cat([scores.flatten() for scores in cls_score_list]).sigmoid()
         scores, best = scores.sort(descending=True, stable=True)
         best = best[: cfg.nms_pre][scores[: cfg.nms_pre] > cfg.score_thr]
