@@ -1,8 +1,9 @@
 """The modern detector, part by part: equal images, steps, augmentation and weights; one table.
 
 Each variant is the 1.0x config of configs/modern/ with a few options, or another config, trained by
-tools/train.py on OUT/split of benchmarks/people_data.py and judged on its hold-out. OUT/results.json
-is written after each run; what stands there is not run again, so a stopped benchmark goes on.
+tools/train.py on the fit part of benchmarks/people_data.py and judged on its hold-out.
+OUT/results.json is written after each run; what stands there is not run again, so a stopped
+benchmark goes on.
 
     python benchmarks/modern.py --data-root SPLIT --weights shufflenetv2_x1_nanodet_plus_coco.pth \
         --teacher nanodet-plus-m_416 --out OUT [--names plain teacher] [--epochs 4] [--seeds 0 1]

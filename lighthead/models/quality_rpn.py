@@ -12,14 +12,11 @@ from mmdet.models.dense_heads import GFLHead
 from mmdet.models.utils import multi_apply
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
-from mmdet.structures.bbox import scale_boxes
 from mmdet.utils import reduce_mean
 from mmengine.model import bias_init_with_prob, normal_init
-from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from lighthead.models.context_pan import separable
-from lighthead.ops.nms import batched_nms_topk
 
 LEAST_TEACHER_SCORE = 0.02
 """Where a teacher's score is lower, its box teaches nothing: no object, and most of the places."""
@@ -98,69 +95,6 @@ class QualityRPN(GFLHead):
             losses |= self.loss_distill(*outputs, [s.teacher for s in batch_data_samples])
         predictions = self.predict_by_feat(*outputs, batch_img_metas=metas, cfg=proposal_cfg)
         return losses, predictions
-
-    def _predict_by_feat_single(
-        self,
-        cls_score_list: list[Tensor],
-        bbox_pred_list: list[Tensor],
-        score_factor_list: list[Tensor],
-        mlvl_priors: list[Tensor],
-        img_meta: dict,
-        cfg: dict | None,
-        rescale: bool = False,
-        with_nms: bool = True,
-    ) -> InstanceData:
-        """Proposals of one image; ``nms_pre`` places of all levels together compete.
-
-        mmdet takes that many of each level, most of them without a chance.
-        """
-        if self.cls_out_channels > 1:
-            return super()._predict_by_feat_single(
-                cls_score_list,
-                bbox_pred_list,
-                score_factor_list,
-                mlvl_priors,
-                img_meta,
-                cfg,
-                rescale,
-                with_nms,
-            )
-        cfg = self.test_cfg if cfg is None else cfg
-        scores = torch.cat([scores.flatten() for scores in cls_score_list]).sigmoid()
-        scores, best = scores.sort(descending=True, stable=True)
-        best = best[: cfg.nms_pre][scores[: cfg.nms_pre] > cfg.score_thr]
-        scores = scores[: len(best)]
-        boxes = self.decode(bbox_pred_list, mlvl_priors, best, img_meta['img_shape'])
-        if rescale:
-            boxes = scale_boxes(boxes, [1 / factor for factor in img_meta['scale_factor']])
-        valid = (boxes[:, 2:] - boxes[:, :2] > cfg.get('min_bbox_size', 0)).all(dim=1)
-        boxes, scores = boxes[valid], scores[valid]
-        keep = batched_nms_topk(boxes, scores, None, cfg.nms.iou_threshold, cfg.max_per_img)
-        labels = torch.zeros_like(keep)
-        return InstanceData(bboxes=boxes[keep], scores=scores[keep], labels=labels)
-
-    def decode(
-        self,
-        bbox_preds: list[Tensor],
-        priors: list[Tensor],
-        index: Tensor,
-        shape: tuple[int, int],
-    ) -> Tensor:
-        """Boxes (N, 4), inside an image of ``shape``, of places by their index over all levels.
-
-        Args:
-            bbox_preds: Box distributions (4 * (reg_max + 1), H, W) of each level.
-            priors: Anchors (H * W, 4) of each level.
-            index: (N,).
-        """
-        logits = torch.cat([level.flatten(1) for level in bbox_preds], dim=1)[:, index].t()
-        strides = [
-            level.new_full((len(level),), float(stride[0]))
-            for level, stride in zip(priors, self.prior_generator.strides, strict=True)
-        ]
-        distances = self.integral(logits) * torch.cat(strides)[index, None]
-        centres = self.anchor_center(torch.cat(priors)[index])
-        return self.bbox_coder.decode(centres, distances, max_shape=shape)
 
     def loss_distill(
         self, cls_scores: list[Tensor], bbox_preds: list[Tensor], teachers: list

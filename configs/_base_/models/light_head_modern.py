@@ -72,7 +72,7 @@ model = dict(
             debug=False,
         ),
         rpn_proposal=dict(
-            nms_pre=400,
+            nms_pre=150,  # of each level
             score_thr=0.0,
             max_per_img=100,
             nms=dict(type='nms', iou_threshold=0.7),
@@ -100,7 +100,7 @@ model = dict(
     ),
     test_cfg=dict(
         rpn=dict(
-            nms_pre=500,
+            nms_pre=200,  # of each level
             score_thr=0.01,
             max_per_img=150,
             nms=dict(type='nms', iou_threshold=0.7),
