@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lighthead.evaluation.accuracy import measure, validation_split
-from lighthead.speed.timer import intra_op_threads
+from lighthead.speed.harness.timer import intra_op_threads
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.deploy.dense import DenseNetwork
 from lighthead.deploy.metadata import DENSE_OUTPUTS
 from lighthead.inference.runtimes.torch_backend import TorchBackend
-from lighthead.speed.complexity import count
-from lighthead.speed.timer import Plan, Workload, intra_op_threads, measure
+from lighthead.speed.harness.complexity import count
+from lighthead.speed.harness.timer import Plan, Workload, intra_op_threads, measure
 
 SIDE = 1536
 """Of the matrices that measure the peak."""

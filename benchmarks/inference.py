@@ -36,9 +36,9 @@ from lighthead import Detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.inference.images import read_image
 from lighthead.inference.runtimes.torch_backend import PRECISIONS
-from lighthead.speed.memory import peak_memory
-from lighthead.speed.settings import Settings
-from lighthead.speed.timer import Plan, Timing, Workload, intra_op_threads, measure
+from lighthead.speed.harness.conditions import Conditions
+from lighthead.speed.harness.memory import peak_memory
+from lighthead.speed.harness.timer import Plan, Timing, Workload, intra_op_threads, measure
 
 SIDES = (800, 1200)
 """Short side and longest long side of the image in the network."""
@@ -216,7 +216,7 @@ def measure_backends(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarra
             rivals = {f'ours: {key}': f'torchvision: {key}' for key in calls}
             heading = f'({letter}) {settings}, {title}'
             console.print(table_of(heading, list(found.by_key.values()), rivals))
-        cpu = Settings(threads=args.threads)
+        cpu = Conditions(threads=args.threads)
         for who, prepare in (
             ('ours', partial(prepare_ours, str(checkpoint), image)),
             ('torchvision', partial(prepare_torchvision, rgb)),

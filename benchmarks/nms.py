@@ -20,7 +20,7 @@ from op_benchmark import make_parser, run_groups
 from torch import Tensor
 
 from lighthead.ops import batched_nms_topk
-from lighthead.speed.timer import Workload
+from lighthead.speed.harness.timer import Workload
 
 CLASSES = 80
 

@@ -7,7 +7,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from lighthead.speed.timer import Plan, Timing, Workload, intra_op_threads, measure
+from lighthead.speed.harness.timer import Plan, Timing, Workload, intra_op_threads, measure
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from op_benchmark import make_parser, run_groups
 from torch import Tensor
 
 from lighthead.ops import ps_roi_align
-from lighthead.speed.timer import Workload
+from lighthead.speed.harness.timer import Workload
 
 BINS = 7
 CHANNELS = 10 * BINS * BINS

@@ -33,10 +33,10 @@ from torch.profiler import ProfilerActivity, profile
 from lighthead.commands.config import load_config
 from lighthead.commands.train import build_runner
 from lighthead.engine.amp import apply_amp
-from lighthead.speed.formatting import number
-from lighthead.speed.memory import peak_memory
-from lighthead.speed.settings import Settings
-from lighthead.speed.timer import Plan, Workload, intra_op_threads, measure
+from lighthead.speed.harness.conditions import Conditions
+from lighthead.speed.harness.memory import peak_memory
+from lighthead.speed.harness.timer import Plan, Workload, intra_op_threads, measure
+from lighthead.speed.report.page import number
 from lighthead.weights import adapt_model_cfg, from_scratch
 
 BATCHES = 4
@@ -148,7 +148,7 @@ def parse_args() -> argparse.Namespace:
 
 def measure_all(args: argparse.Namespace) -> Iterator[Table]:
     """One table of all configs and precisions, then, where asked for, one of each's operators."""
-    settings = Settings(device=get_device(), threads=args.threads)
+    settings = Conditions(device=get_device(), threads=args.threads)
     pairs = list(itertools.product(args.configs, args.precisions))
     memory = dict.fromkeys(pairs)
     if not args.no_memory:

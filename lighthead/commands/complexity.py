@@ -1,4 +1,4 @@
-"""What ``tools/complexity.py`` does: how detectors' MACs divide over their rooms."""
+"""``tools/complexity.py``: how detectors' multiply-adds divide over their parts."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ import torch.nn as nn
 from rich.console import Console
 
 from lighthead.cli import EXIT_CODES
-from lighthead.commands.speed import SentenceParser, height_width
+from lighthead.commands.speed import BriefParser, height_width
 
 SIZES = ((800, 1200), (800, 1216))
 """Height and width: the paper's size, unpadded, and padded to a multiple of 32."""
@@ -17,7 +17,7 @@ SIZES = ((800, 1200), (800, 1216))
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``tools/complexity.py``."""
-    parser = SentenceParser(
+    parser = BriefParser(
         description="How a detector's multiply-adds (the paper's FLOPs) divide over its parts.",
         epilog=EXIT_CODES,
     )
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--table7',
         action='store_true',
-        help="a row of Markdown for each config, with the paper's Table 7 beside",
+        help="a row of Markdown for each config, with the paper's figures of Table 7",
     )
     parser.add_argument('--debug', action='store_true', help='show tracebacks of errors')
     return parser
@@ -41,8 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     """Count and print."""
-    from lighthead.speed.detectors import build_mmdet_detector
-    from lighthead.speed.table7_report import table7_rows
+    from lighthead.speed.detectors.build import build_mmdet_detector
+    from lighthead.speed.detectors.table7 import table7_rows
 
     if args.table7:
         for line in table7_rows(args.config):
@@ -53,9 +53,9 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _print_shares(model: nn.Module, config: str, shapes: Sequence[tuple[int, int]]) -> None:
-    from lighthead.speed.console import rich_table
-    from lighthead.speed.detector_complexity import detector_shares
-    from lighthead.speed.record import Table
+    from lighthead.speed.detectors.complexity import detector_shares
+    from lighthead.speed.report.page import Table
+    from lighthead.speed.report.terminal import rich_table
 
     rois = model.test_cfg.get('rpn', {}).get('max_per_img')
     console = Console(width=None if sys.stdout.isatty() else 100)
@@ -70,7 +70,7 @@ def _print_shares(model: nn.Module, config: str, shapes: Sequence[tuple[int, int
         rows.append(('sum', f'{total / 1e6:.0f}', '100.0%', f'{parameters:.2f}'))
         title = f'{Path(config).stem}, {height}x{width}: {total / 1e9:.3f} G multiply-adds'
         columns = ('part', 'M MACs', 'share', 'M parameters')
-        console.print(rich_table(Table(title, columns, rows), console))
+        console.print(rich_table(Table(title, columns, rows), console.width))
         if rois:
             note = f'The R-CNN head is counted for {rois} RoIs.'
             console.print(f'[dim]{note}[/dim]', highlight=False)

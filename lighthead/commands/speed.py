@@ -1,4 +1,4 @@
-"""What ``tools/speed.py`` does: the paper's speed experiments on this machine."""
+"""``lighthead speed``: the paper's speed experiments on this machine."""
 
 import argparse
 import math
@@ -9,25 +9,32 @@ from pathlib import Path
 from rich.console import Console
 
 from lighthead.cli import EXIT_CODES
+from lighthead.errors import EXIT_USER
 
 SUBCOMMANDS = {
     'detector': 'images/s and time per part of one or several detectors (Table 7)',
-    'table8': 'every network of Table 8: MACs and speed beside the paper',
+    'table8': 'every network of Table 8, and your own: MACs and speed next to the paper',
     'resolutions': 'four networks at four complexities and three sizes (appendix)',
     'blocks': 'single building blocks at equal FLOPs (appendix)',
     'guidelines': 'guidelines G1 to G4: does each hold here? (Tables 1-4)',
     'breakdown': "where a network's time goes, by kind of operation (Figure 2)",
-    'compare': 'two results.json side by side: two machines or two versions',
+    'compare': 'two results.json next to each other: two machines or two versions',
+    'report': 'draw the report of a results.json again, without measuring',
 }
+READING = ('compare', 'report')
+"""Subcommands that read results instead of measuring."""
+WITH_SHAPE = ('detector', 'table8', 'breakdown')
+WIDTH = 160
+"""Of tables that go to a file or a pipe."""
 
 
-class SentenceParser(argparse.ArgumentParser):
-    """A parser that answers bad arguments with one sentence."""
+class BriefParser(argparse.ArgumentParser):
+    """A parser that answers bad arguments with one line."""
 
     def error(self, message: str) -> None:
-        """Print the sentence and exit with 2."""
+        """Print the error message and exit with 2."""
         print(f'error: {message}; see {self.prog} --help', file=sys.stderr)
-        raise SystemExit(2)
+        raise SystemExit(EXIT_USER)
 
 
 def at_least_one(text: str) -> int:
@@ -61,49 +68,49 @@ def height_width(text: str) -> tuple[int, int]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``tools/speed.py``."""
-    parser = SentenceParser(
+    parser = BriefParser(
         description='How fast is it really, here: the speed experiments of ShuffleNet V2.',
         epilog=EXIT_CODES,
     )
     subparsers = parser.add_subparsers(
-        dest='subcommand', metavar='SUBCOMMAND', required=True, parser_class=SentenceParser
+        dest='subcommand', metavar='SUBCOMMAND', required=True, parser_class=BriefParser
     )
     for name, text in SUBCOMMANDS.items():
         sub = subparsers.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
         sub.add_argument('--debug', action='store_true', help='show tracebacks of errors')
         sub.add_argument(
-            '--out', type=Path, metavar='DIR', help='write JSON, CSV, PNG, HTML and Markdown'
+            '--out',
+            type=Path,
+            metavar='DIR',
+            help='write results.json, report.html, report.md and its charts',
         )
-        if name == 'compare':
-            sub.add_argument('results', nargs=2, type=Path, metavar='RESULTS.json')
-        else:
-            _add_measuring(sub, with_shape=name in ('detector', 'table8', 'breakdown'))
+        if name not in READING:
+            _add_conditions(sub)
+        if name in WITH_SHAPE:
+            sub.add_argument(
+                '--shape', '--input', type=height_width, metavar='HxW', help='size of the input'
+            )
     _add_detector(subparsers.choices['detector'])
-    subparsers.choices['breakdown'].add_argument(
-        'networks',
-        nargs='*',
-        metavar='NETWORK',
-        help='keys of table8 (default: those of Figure 2 and ShuffleNet v2 1x)',
-    )
-    subparsers.choices['table8'].add_argument(
-        '--only',
-        nargs='+',
-        action='extend',
-        metavar='NETWORK',
-        help='keys of the networks to time',
-    )
+    _add_networks(subparsers.choices)
+    for name, count in (('compare', 2), ('report', 1)):
+        subparsers.choices[name].add_argument(
+            'results', nargs=count, type=Path, metavar='RESULTS.json'
+        )
     return parser
 
 
-def _add_measuring(parser: argparse.ArgumentParser, with_shape: bool) -> None:
+def _add_conditions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='cpu', help='cpu (default), cuda, cuda:1')
     parser.add_argument('--threads', type=at_least_one, metavar='N', help='CPU threads')
     parser.add_argument('--batch', type=at_least_one, metavar='N', help='images per call')
-    if with_shape:
-        parser.add_argument('--shape', type=height_width, metavar='HxW', help='size of the input')
     parser.add_argument('--fuse-bn', action='store_true', help='fold batch norm into convolutions')
     parser.add_argument('--channels-last', action='store_true', help='NHWC memory format')
-    parser.add_argument('--amp', action='store_true', help='autocast: fp16 on GPU, bf16 on CPU')
+    parser.add_argument(
+        '--precision',
+        choices=('fp32', 'tf32', 'fp16', 'bf16'),
+        help='fp32 (default): exact, TF32 off; tf32: fast float32 on a GPU; fp16, bf16: autocast',
+    )
+    parser.add_argument('--amp', action='store_true', help='--precision fp16 on GPU, bf16 on CPU')
     parser.add_argument('--compile', action='store_true', help='torch.compile')
     parser.add_argument(
         '--min-time', type=seconds, default=2.0, metavar='S', help='seconds per measurement (2)'
@@ -115,8 +122,33 @@ def _add_measuring(parser: argparse.ArgumentParser, with_shape: bool) -> None:
     parser.add_argument('--seed', type=int, default=0, help='of weights and images')
 
 
+def _add_networks(parsers: dict[str, argparse.ArgumentParser]) -> None:
+    parsers['breakdown'].add_argument(
+        'networks',
+        nargs='*',
+        metavar='NETWORK',
+        help='keys of table8, or package.module:callable '
+        '(default: those of Figure 2 and ShuffleNet v2 1x)',
+    )
+    parsers['table8'].add_argument(
+        '--only',
+        nargs='*',
+        action='extend',
+        metavar='NETWORK',
+        help="keys of the paper's networks to time; without a key: none",
+    )
+    parsers['table8'].add_argument(
+        '--network',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='NAME',
+        help='your own, in the same table: package.module:callable, which returns a torch module',
+    )
+
+
 def _add_detector(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='detectors, side by side')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='detectors to time')
     parser.add_argument(
         '--checkpoint', nargs='+', action='extend', metavar='FILE', help='one per config, in order'
     )
@@ -137,21 +169,34 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def settle_precision(args: argparse.Namespace) -> None:
+    """Put one name for ``--precision`` and ``--amp`` into ``args``."""
+    if args.precision is None:
+        half = 'fp16' if args.device.startswith('cuda') else 'bf16'
+        args.precision = half if args.amp else 'fp32'
+
+
 def main(args: argparse.Namespace) -> int | None:
     """Run the subcommand, print its tables and write its files."""
-    from lighthead.speed.console import print_result
+    from lighthead.speed.experiments import layout, run_experiment
+    from lighthead.speed.harness.record import read_record
     from lighthead.speed.report import prepare_folder, write_report
-    from lighthead.speed.subcommands import run_subcommand
+    from lighthead.speed.report.terminal import print_report
 
     if args.out:
         prepare_folder(args.out)
+    if args.subcommand not in READING:
+        settle_precision(args)
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore', FutureWarning)  # of libraries, nothing to do here
+        warnings.simplefilter('ignore', FutureWarning)  # of libraries, for their makers
         warnings.filterwarnings('ignore', message='torch.meshgrid')
-        result = run_subcommand(args)
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    print_result(result, console)
+        if args.subcommand == 'report':
+            record = read_record(args.results[0])
+        else:
+            record = run_experiment(args)
+    page = layout(record)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    print_report(record, page, console)
     if args.out:
-        files = write_report(result, args.out)
-        console.print(f'written to {args.out}: ' + ', '.join(file.name for file in files))
-    return None if result.complete else 130
+        console.print(f'written to {args.out}: ' + ', '.join(write_report(record, page, args.out)))
+    return None if record.complete else 130

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lighthead.models.backbones import zoo
 from lighthead.models.classifier import ImageClassifier
-from lighthead.speed.table7_report import table7_rows
+from lighthead.speed.detectors.table7 import table7_rows
 from lighthead.weights import adapt_model_cfg, from_scratch
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

@@ -5,9 +5,9 @@ import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 from lighthead.commands.complexity import build_parser, main
-from lighthead.speed.complexity import count, count_on_meta
-from lighthead.speed.detector_complexity import detector_shares
-from lighthead.speed.detectors import build_mmdet_detector
+from lighthead.speed.detectors.build import build_mmdet_detector
+from lighthead.speed.detectors.complexity import detector_shares
+from lighthead.speed.harness.complexity import count, count_on_meta
 
 
 def test_memory_access_of_a_pointwise_convolution_is_the_papers():

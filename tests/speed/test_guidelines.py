@@ -1,37 +1,34 @@
 import pytest
 import torch
 
-from lighthead.speed.blocks import BLOCK_WIDTHS, equal_channels, macs_per_pixel, subjects_of_table
-from lighthead.speed.guidelines import (
-    SCALES,
-    Bottleneck,
-    ParallelConvs,
-    cell_id,
-    complexities,
-    judge,
-    network,
-)
-from lighthead.speed.paper.guidelines import FLOPS_TOLERANCE, G1, G3, GUIDELINES
-from lighthead.speed.resolutions import subjects_of_table as resolution_subjects
-from lighthead.speed.timer import Timing
+from lighthead.speed.experiments import blocks, resolutions
+from lighthead.speed.experiments.blocks import BLOCK_WIDTHS, equal_channels, macs_per_pixel
+from lighthead.speed.experiments.guidelines import cells_of, judge, paper_ratio
+from lighthead.speed.harness.complexity import count_on_meta
+from lighthead.speed.networks.guideline_blocks import Bottleneck, ParallelConvs, stacked_blocks
+from lighthead.speed.paper.tables1to4 import FLOPS_TOLERANCE, G1, G3, GUIDELINES, SCALES
+
+
+def macs_by_scale(guideline, on_gpu):
+    """Multiply-adds of the rows of each column."""
+    columns = {scale: [] for scale in SCALES}
+    for cell in cells_of(guideline, on_gpu):
+        macs = count_on_meta(cell.build, (1, cell.channels, *cell.size)).macs
+        columns[cell.facts['scale']].append(macs)
+    return columns
 
 
 @pytest.mark.parametrize('guideline', GUIDELINES, ids=lambda g: g.name)
-@pytest.mark.parametrize('platform', ['gpu', 'arm'])
-def test_flops_of_a_column_are_equal(guideline, platform):
-    rows = getattr(guideline, platform)
-    cells = complexities(guideline, rows)
-    assert len(cells) == len(rows) * len(SCALES)
-    for scale in SCALES:
-        macs = [cells[cell_id(guideline, row, scale)].macs for row in rows]
-        assert max(macs) / min(macs) - 1 <= 1.1 * FLOPS_TOLERANCE
+@pytest.mark.parametrize('on_gpu', [True, False], ids=['gpu', 'arm'])
+def test_flops_of_a_column_are_equal(guideline, on_gpu):
+    for macs in macs_by_scale(guideline, on_gpu).values():
+        assert len(macs) == len(guideline.rows(on_gpu))
+        assert max(abs(value / macs[0] - 1) for value in macs) <= FLOPS_TOLERANCE
 
 
-def test_wider_columns_cost_about_four_times_as_much():
-    cells = complexities(G1, G1.arm)
-    macs = [cells[cell_id(G1, G1.arm[0], scale)].macs for scale in SCALES]
-    assert macs[1] == 4 * macs[0]
-    assert macs[2] == 16 * macs[0]
+def test_twice_the_channels_cost_four_times_as_much():
+    first = [macs[0] for macs in macs_by_scale(G1, on_gpu=False).values()]
+    assert first == [2 * 10 * 56 * 56 * c * c for c in (32, 64, 128)]
 
 
 def test_parallel_fragments_are_added():
@@ -53,21 +50,20 @@ def test_bottleneck_has_relu_and_shortcut_where_it_should(relu, shortcut):
 
 
 def test_networks_stack_ten_blocks():
-    stacked = network('G3', (4, 'series'), (8,))
+    stacked = stacked_blocks('G3', (4, 'series'), (8,))
     assert len(stacked) == 10
     assert all(len(block) == 4 for block in stacked)
 
 
-def fake_timings(factor, rounds=8):
-    """Every row takes ``factor`` times as long as the first, at equal MACs."""
-    timings, macs = {}, {}
+def rows_of(factor, rounds=8):
+    """Measurements in which every row takes ``factor`` times as long as the first."""
+    rows = []
     for place, row in enumerate(G3.arm):
         for scale in SCALES:
-            key = cell_id(G3, row, scale)
             seconds = 1.0 if place == 0 else factor
-            timings[key] = Timing(key, 1, [[seconds * (1 + 0.01 * i)] for i in range(rounds)])
-            macs[key] = 100
-    return timings, macs
+            times = [seconds * (1 + 0.01 * index) for index in range(rounds)]
+            rows.append(dict(name=row.label, scale=scale, macs=100, round_ms=times))
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -75,26 +71,35 @@ def fake_timings(factor, rounds=8):
     [(1.3, 'holds here'), (0.7, 'does not hold here'), (1.0, 'too noisy to tell')],
 )
 def test_verdict_follows_the_measurements(factor, word):
-    timings, macs = fake_timings(factor)
-    found = judge(G3, G3.arm, timings, macs)
-    assert found['verdict'] == word
-    assert found['ratio'] == pytest.approx(factor)
-    assert len(found['cells']) == 12
+    judged = judge(rows_of(factor))
+    assert judged['verdict'] == word
+    assert judged['ratio'] == pytest.approx(factor)
+    assert len(judged['cells']) == 12
 
 
 def test_verdict_is_of_macs_per_second():
-    timings, macs = fake_timings(1.0)
-    for key in macs:
-        if '1-fragment' not in key:
-            macs[key] = 50  # as fast at half the work
-    assert judge(G3, G3.arm, timings, macs)['ratio'] == pytest.approx(2.0)
+    rows = rows_of(1.0)
+    for row in rows:
+        if row['name'] != '1-fragment':
+            row['macs'] = 50  # as fast at half the work
+    assert judge(rows)['ratio'] == pytest.approx(2.0)
 
 
 def test_verdict_of_an_early_end_uses_what_is_there():
-    timings, macs = fake_timings(1.3)
-    kept = {key: timings[key] for key in list(timings)[:5]}
-    assert len(judge(G3, G3.arm, kept, macs)['cells']) == 2
-    assert judge(G3, G3.arm, {}, macs) == {}
+    assert list(judge(rows_of(1.3)[:5])['cells']) == [
+        '2-fragment-series x1',
+        '2-fragment-series x2',
+    ]
+    assert judge([]) == {}
+
+
+def test_ratio_of_the_paper_is_the_geometric_mean():
+    # G3 on the phone: 40.2, 10.1, 2.3 over the twelve other cells
+    others = [38.6, 10.1, 2.2, 38.4, 10.1, 2.3, 33.4, 9.1, 2.2, 35.0, 8.4, 2.1]
+    product = 1.0
+    for first, other in zip([40.2, 10.1, 2.3] * 4, others, strict=True):
+        product *= first / other
+    assert paper_ratio(G3, on_gpu=False) == pytest.approx(product ** (1 / 12))
 
 
 @pytest.mark.parametrize('width', BLOCK_WIDTHS)
@@ -106,5 +111,5 @@ def test_building_blocks_cost_the_same(name, width):
 
 
 def test_every_cell_of_the_appendix_is_there():
-    assert len(subjects_of_table()) == 2 * 4 * 3
-    assert len(resolution_subjects()) == 3 * 4 * 4
+    assert len({cell.key for cell in blocks.cells_of_table()}) == 2 * 4 * 3
+    assert len({cell.key for cell in resolutions.cells_of_table()}) == 3 * 4 * 4

@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from lighthead.speed.statistics import bootstrap_interval, rank_correlation, verdict
-from lighthead.speed.timer import Plan, Timing, Workload, intra_op_threads, measure
+from lighthead.speed.harness.statistics import median_interval, rank_correlation, verdict
+from lighthead.speed.harness.timer import (
+    Plan,
+    Timing,
+    Workload,
+    intra_op_threads,
+    measure,
+    time_calls,
+)
 
 CPU = torch.device('cpu')
 SHORT = Plan(min_time=1e-4, rounds=4, warmup=1)
@@ -50,7 +57,7 @@ def test_interrupt_keeps_what_was_measured():
     timings = measure(works, Plan(min_time=1e-9, rounds=9, warmup=1), CPU)
     assert timings.interrupted
     assert len(timings.by_key['b'].rounds) == 2
-    assert len(timings.by_key['a'].rounds) >= 2
+    assert len(timings.by_key['a'].rounds) == 3
 
 
 def test_interrupt_before_the_first_round_gives_nothing():
@@ -104,18 +111,20 @@ def test_threads_are_put_back():
     ],
 )
 def test_verdicts(ratios, word):
-    assert verdict(ratios)[0] == word
+    assert verdict(ratios)['verdict'] == word
 
 
-def test_bootstrap_interval_holds_the_median():
-    values = np.random.default_rng(1).normal(1.1, 0.05, 40)
-    low, high = bootstrap_interval(values)
+def test_interval_of_the_median_has_the_width_that_theory_gives():
+    values = np.random.default_rng(1).normal(1.1, 0.05, 400)
+    low, high = median_interval(values)
     assert low < np.median(values) < high
-    assert (low, high) == bootstrap_interval(values)
+    # of n normal values the median's standard error is 1.253 sigma / sqrt(n)
+    assert (high - low) / 2 == pytest.approx(1.96 * 1.253 * 0.05 / 20, rel=0.35)
+    assert (low, high) == median_interval(values)
 
 
 @pytest.mark.parametrize(
-    ('ours', 'theirs', 'expected'),
+    ('first', 'second', 'expected'),
     [
         ([1, 2, 3, 4], [10, 20, 30, 40], 1.0),
         ([1, 2, 3, 4], [9, 7, 5, 1], -1.0),
@@ -124,6 +133,48 @@ def test_bootstrap_interval_holds_the_median():
         ([1, 1, 1], [1, 2, 3], None),
     ],
 )
-def test_rank_correlation(ours, theirs, expected):
-    value = rank_correlation(ours, theirs)
+def test_rank_correlation(first, second, expected):
+    value = rank_correlation(first, second)
     assert value == (None if expected is None else pytest.approx(expected))
+
+
+class FakeEvent:
+    """A CUDA event that notes the stream it is recorded on, a millisecond after the last one."""
+
+    recorded: list = []
+
+    def __init__(self, enable_timing):
+        assert enable_timing
+
+    def record(self, stream):
+        self.recorded.append(stream)
+        self.place = len(self.recorded)
+
+    def elapsed_time(self, other):
+        return float(other.place - self.place)
+
+
+def test_cuda_calls_are_timed_on_the_stream_of_their_own_device(monkeypatch):
+    device = torch.device('cuda:1')
+    log = []
+    monkeypatch.setattr(FakeEvent, 'recorded', [])
+    monkeypatch.setattr(torch.cuda, 'Event', FakeEvent)
+    monkeypatch.setattr(torch.cuda, 'current_stream', lambda device: f'stream of {device}')
+    monkeypatch.setattr(torch.cuda, 'synchronize', lambda device: log.append(f'wait {device}'))
+    monkeypatch.setattr(torch.cuda, 'device', lambda device: FakeDevice(device, log))
+    assert time_calls(lambda: log.append('call'), 2, device) == [0.001, 0.001]
+    assert log == ['wait cuda:1', 'enter cuda:1', 'call', 'call', 'leave cuda:1', 'wait cuda:1']
+    assert FakeEvent.recorded == ['stream of cuda:1'] * 3
+
+
+class FakeDevice:
+    """A context that notes when a device becomes the current one."""
+
+    def __init__(self, device, log):
+        self.device, self.log = device, log
+
+    def __enter__(self):
+        self.log.append(f'enter {self.device}')
+
+    def __exit__(self, *_):
+        self.log.append(f'leave {self.device}')

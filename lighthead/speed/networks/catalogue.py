@@ -21,34 +21,49 @@ described); None where the nominal network is known to miss them.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch.nn as nn
 
 from lighthead.errors import UserError
-from lighthead.speed.networks.builders import from_backbone, from_pytorchcv, mobilenet_v2
+from lighthead.speed.networks.builders import (
+    from_backbone,
+    from_callable,
+    from_pytorchcv,
+    mobilenet_v2,
+)
 from lighthead.speed.networks.densenet import small_densenet
 from lighthead.speed.networks.igcv2 import igcv2
 from lighthead.speed.networks.pnasnet import pnasnet5_mobile
 from lighthead.speed.paper.table8 import BY_MODEL, TABLE8
 from lighthead.speed.paper.table8 import Row as PaperRow
 
+FAMILIES = (
+    *('ShuffleNet v2', 'ShuffleNet v1', 'MobileNet v1', 'MobileNet v2', 'DenseNet', 'Xception'),
+    *('IGCV2', 'IGCV3-D', 'CondenseNet', 'NASNet-A', 'PNASNet-5', 'ShuffleNet v2 + SE'),
+)
+OWN = 'own'
+"""Kind and family of networks that the user names."""
+
 
 class Network(NamedTuple):
-    """A network that stands for a row of Table 8."""
+    """A network that stands for a row of Table 8, or one of the user's (``kind`` 'own').
+
+    ``model`` is the row's name, ``kind`` nominal or matched (to the paper's complexity).
+    """
 
     model: str
-    """The row's name."""
     build: Callable[[], nn.Module]
     kind: str = 'nominal'
-    """nominal or matched (to the paper's complexity)."""
     tolerance: float | None = 0.02
     source: str = 'lighthead'
 
     @property
     def key(self) -> str:
         """A name for command lines and files."""
+        if self.kind == OWN:
+            return self.model
         kept = ''.join(c if c.isalnum() or c in '.-' else '_' for c in self.model.lower())
         stem = '_'.join(part for part in kept.split('_') if part)
         return stem + ('_matched' if self.kind == 'matched' else '')
@@ -56,14 +71,16 @@ class Network(NamedTuple):
     @property
     def family(self) -> str:
         """The model's name without its width."""
+        if self.kind == OWN:
+            return OWN
         if self.model.endswith('SE'):
             return FAMILIES[-1]
         return next(name for name in FAMILIES if self.model.startswith(name))
 
     @property
     def paper(self) -> PaperRow:
-        """The row of the paper."""
-        return BY_MODEL[self.model]
+        """The row of the paper; one without figures for the user's networks."""
+        return BY_MODEL.get(self.model, PaperRow(self.model, None, None, None, None))
 
     @property
     def label(self) -> str:
@@ -71,22 +88,9 @@ class Network(NamedTuple):
         return self.model + (' (matched)' if self.kind == 'matched' else '')
 
 
-FAMILIES = (
-    *('ShuffleNet v2', 'ShuffleNet v1', 'MobileNet v1', 'MobileNet v2', 'DenseNet', 'Xception'),
-    *('IGCV2', 'IGCV3-D', 'CondenseNet', 'NASNet-A', 'PNASNet-5', 'ShuffleNet v2 + SE'),
-)
-
-
-def _shufflenet_v2(width: float) -> Network:
-    return Network(
-        f'ShuffleNet v2 {width:g}x', partial(from_backbone, 'ShuffleNetV2', widen_factor=width)
-    )
-
-
-def _shufflenet_v1(width: float) -> Network:
-    return Network(
-        f'ShuffleNet v1 {width:g}x', partial(from_backbone, 'ShuffleNetV1', widen_factor=width)
-    )
+def _shufflenet(version: int, width: float) -> Network:
+    build = partial(from_backbone, f'ShuffleNetV{version}', widen_factor=width)
+    return Network(f'ShuffleNet v{version} {width:g}x', build)
 
 
 def _mobilenet_v1(name: str, function: str) -> Network:
@@ -123,13 +127,13 @@ MISSES = dict(tolerance=None)
 MATCHED = dict(kind='matched')
 
 _UNORDERED = (
-    *(_shufflenet_v2(width) for width in (0.5, 1.0, 1.5, 2.0)),
+    *(_shufflenet(2, width) for width in (0.5, 1.0, 1.5, 2.0)),
     Network(
         'ShuffleNet v2 2x + SE',
         partial(from_backbone, 'ShuffleNetV2SE', widen_factor=2.0),
         tolerance=0.03,
     ),
-    *(_shufflenet_v1(width) for width in (0.5, 1.0, 1.5, 2.0)),
+    *(_shufflenet(1, width) for width in (0.5, 1.0, 1.5, 2.0)),
     _mobilenet_v1('0.25', 'mobilenet_wd4'),
     _mobilenet_v1('0.5', 'mobilenet_wd2'),
     _mobilenet_v1('0.75', 'mobilenet_w3d4'),
@@ -180,14 +184,25 @@ NETWORKS = {
 """By key, in the order of the paper's rows."""
 
 
-def stand_ins() -> list[Network]:
+@cache
+def stand_ins() -> tuple[Network, ...]:
     """One network per row: the matched one where there is one."""
     matched = {network.model for network in NETWORKS.values() if network.kind == 'matched'}
-    return [n for n in NETWORKS.values() if n.kind == 'matched' or n.model not in matched]
+    return tuple(n for n in NETWORKS.values() if n.kind == 'matched' or n.model not in matched)
 
 
 def find_network(key: str) -> Network:
-    """The network of this key; UserError names the keys."""
+    """The network of this key, or the user's ``package.module:callable``."""
+    if ':' in key:
+        return Network(key, partial(from_callable, key), OWN, source=OWN)
     if key not in NETWORKS:
-        raise UserError(f'there is no network {key!r}: choose from {", ".join(NETWORKS)}.')
+        raise UserError(
+            f'there is no network {key!r}: choose from {", ".join(NETWORKS)}, or write '
+            'package.module:callable for one of your own.'
+        )
     return NETWORKS[key]
+
+
+def build_network(key: str) -> nn.Module:
+    """The network of this key, for processes that only get names."""
+    return find_network(key).build()

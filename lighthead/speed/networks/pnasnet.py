@@ -69,15 +69,15 @@ class FactorizedReduction(nn.Module):
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels // 2, 1, bias=False)
-        self.conv2 = nn.Conv2d(in_channels, channels - channels // 2, 1, bias=False)
+        widths = channels // 2, channels - channels // 2
+        self.convs = nn.ModuleList(nn.Conv2d(in_channels, w, 1, bias=False) for w in widths)
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) to (B, channels, ceil(H / 2), ceil(W / 2))."""
         x = F.relu(x)
         shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        halves = self.conv1(x[:, :, ::2, ::2]), self.conv2(shifted[:, :, ::2, ::2])
+        halves = self.convs[0](x[:, :, ::2, ::2]), self.convs[1](shifted[:, :, ::2, ::2])
         return self.norm(torch.cat(halves, dim=1))
 
 

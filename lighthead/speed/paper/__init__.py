@@ -1,1 +1,1 @@
-"""The paper's tables as data (arXiv 1807.11164): numbers only, no behaviour."""
+"""Figures of the ShuffleNet V2 paper (arXiv 1807.11164), as data."""

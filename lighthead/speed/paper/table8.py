@@ -12,8 +12,8 @@ class Row(NamedTuple):
     """One network of the table."""
 
     model: str
-    mflops: float
-    error: float
+    mflops: float | None
+    error: float | None
     gpu: float | None
     arm: float | None
     size: int = 224

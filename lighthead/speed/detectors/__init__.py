@@ -1,0 +1,1 @@
+"""Detectors to be timed: lighthead's, mmdet's and torchvision's."""

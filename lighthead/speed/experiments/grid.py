@@ -1,0 +1,118 @@
+"""Tables and charts of networks by columns, here and in the paper."""
+
+from collections.abc import Sequence
+
+from lighthead.speed.report.page import Bars, Chart, Page, Table, number, speed, unique
+
+PANELS = (
+    # phase, field, unit
+    ('batched', 'batches_per_s', 'batches/s'),
+    ('single', 'images_per_s', 'images/s, one thread'),
+)
+"""The two phases of :mod:`lighthead.speed.experiments.cells`."""
+PAPER_MACHINES = {
+    'batches_per_s': 'GTX 1080Ti',
+    'images_per_s': 'one thread of a Snapdragon 810',
+}
+
+
+def phase_title(rows: Sequence[dict]) -> str:
+    """The condition that the rows were measured in."""
+    row = rows[0]
+    where = 'GPU' if row['device'] == 'cuda' else f'CPU, {row["threads"]} thread(s)'
+    return f'{where}, batch {row["batch"]}'
+
+
+def grid_page(measurements: Sequence[dict], column: str, correlations: dict) -> Page:
+    """A table for each phase and input size, a chart for each phase.
+
+    Args:
+        measurements: Of all phases and sizes.
+        column: The field that the columns differ in.
+        correlations: Rank correlations with the paper, by phase and by what they cover.
+    """
+    page = Page()
+    for phase, field, unit in PANELS:
+        rows = [row for row in measurements if row['phase'] == phase]
+        if not rows:
+            continue
+        sizes = list(dict.fromkeys((row['width'], row['height']) for row in rows))
+        by_size = [[row for row in rows if (row['width'], row['height']) == size] for size in sizes]
+        titles = [f'{width}x{height}' for width, height in sizes]
+        for title, shown in zip(titles, by_size, strict=True):
+            heading = f'{title}: {unit} ({phase_title(shown)})'
+            page.tables.append(grid_table(heading, shown, column, field))
+        panels = [
+            [
+                relative_bars(f'{title}, {where}', shown, column, which)
+                for title, shown in zip(titles, by_size, strict=True)
+            ]
+            for where, which in (('here', field), ('paper', 'paper_speed'))
+        ]
+        first = rows[0]['name']
+        page.charts.append(
+            Chart(
+                f'{phase}_speed',
+                f'Speed relative to {first} at equal complexity ({unit}, {phase_title(rows)}): '
+                'above, measured here (lines: p10 to p90 of the calls); below, the paper.',
+                panels,
+                ylabel=f'speed over {first}',
+                reference=1,
+                size=(4.2 * len(sizes), 6.4),
+            )
+        )
+        values = correlations.get(phase) or {}
+        texts = [f'{name} {value:.2f}' for name, value in values.items() if value is not None]
+        if texts:
+            page.notes.append(f'Rank correlation with the paper, {unit}: {", ".join(texts)}.')
+    return page
+
+
+def grid_table(
+    title: str, rows: Sequence[dict], column: str, field: str, first: str = 'network'
+) -> Table:
+    """Networks by columns, each with the speed here, the paper's, and the MACs.
+
+    Channels are shown where ``first`` names a guideline's table instead of networks.
+    """
+    names = unique(rows, column)
+    with_channels = first != 'network'
+    columns = [first] + (['channels (x1)'] if with_channels else [])
+    for name in names:
+        columns += [name, f"{name} paper's", f'{name} M MACs']
+    lines = []
+    for network in unique(rows, 'name'):
+        cells = {row[column]: row for row in rows if row['name'] == network}
+        line = [network]
+        if with_channels:
+            line.append(', '.join(map(str, next(iter(cells.values()))['channels'])))
+        for name in names:
+            row = cells.get(name)
+            apart = '*' if row and row.get('paper_apart') and row['phase'] == 'batched' else ''
+            line.append(speed(row, field))
+            line.append(number(row['paper_speed']) + apart if row else '-')
+            line.append(number(row['macs'] / 1e6, 0) if row else '-')
+        lines.append(line)
+    note = f"The paper's figures: {PAPER_MACHINES[field]}. ~: the spread is too wide."
+    if any('*' in cell for line in lines for cell in line):
+        note += ' *: measured differently in the paper.'
+    return Table(title, columns, lines, note, text_columns=2 if with_channels else 1)
+
+
+def relative_bars(title: str, rows: Sequence[dict], column: str, field: str) -> Bars:
+    """Speed of each network over the first one's, by column."""
+    cells = {(row['name'], row[column]): row for row in rows}
+    names, columns = unique(rows, 'name'), unique(rows, column)
+    series: dict[str, list] = {name: [] for name in names}
+    ends: dict[str, list] = {name: [] for name in names}
+    for name in names:
+        for place in columns:
+            own, base = cells.get((name, place)), cells.get((names[0], place))
+            known = own and base and own[field] and base[field]
+            series[name].append(own[field] / base[field] if known else None)
+            ends[name].append(
+                (base['ms_median'] / own['ms_p90'], base['ms_median'] / own['ms_p10'])
+                if known
+                else None
+            )
+    return Bars(title, columns, series, {} if field == 'paper_speed' else ends)

@@ -1,0 +1,1 @@
+"""Measuring: timer, memory, complexity, machine, record. ``benchmarks/`` uses it too."""

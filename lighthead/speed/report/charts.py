@@ -1,0 +1,146 @@
+"""Charts as PNG files, drawn with matplotlib."""
+
+import io
+from collections.abc import Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from lighthead.speed.report.page import Bars, Chart, Interval, Lines
+
+COLOURS = (
+    *('#0b6e99', '#d9480f', '#2b8a3e', '#862e9c', '#c99700', '#495057'),
+    *('#e64980', '#1098ad', '#7a4419', '#5c940d', '#364fc7'),
+)
+"""Distinguishable on white, by most colour-blind readers too; shapes differ as well."""
+REST, LINE = '#adb5bd', '#343a40'
+MARKERS = 'osD^vPX*<>hp'
+STYLE = {
+    'font.size': 11,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.grid': True,
+    'axes.axisbelow': True,
+    'grid.color': '#e3e6ea',
+    'axes.edgecolor': '#8a929a',
+    'axes.titlelocation': 'left',
+    'axes.titleweight': 'bold',
+    'axes.titlesize': 12,
+    'legend.frameon': False,
+    'legend.fontsize': 9.5,
+}
+DPI = 150
+BAR = 0.8
+"""Width of a group of bars; groups are 1 apart."""
+
+
+def render(chart: Chart) -> bytes:
+    """The chart as a PNG."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=chart.size, layout='constrained', facecolor='white')
+        shape = len(chart.panels), len(chart.panels[0])
+        share_y = not isinstance(chart.panels[0][0], Lines)
+        grid = figure.subplots(*shape, squeeze=False, sharey=share_y)
+        for line, panels in enumerate(chart.panels):
+            for place, panel in enumerate(panels):
+                axes = grid[line][place]
+                draw = _lines if isinstance(panel, Lines) else _bars
+                draw(axes, panel, chart)
+                _finish_axes(axes, chart, panel.title, line == shape[0] - 1, place == 0)
+        if chart.horizontal:
+            grid[0][0].invert_yaxis()
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        if len(labels) > 1:
+            columns = min(len(labels), max(2, int(chart.size[0] / 1.9)))
+            figure.legend(handles, labels, loc='outside lower center', ncols=columns)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format='png', dpi=DPI)
+    return buffer.getvalue()
+
+
+def _finish_axes(axes: Axes, chart: Chart, title: str, is_last: bool, is_first: bool) -> None:
+    axes.set_title(title)
+    axes.set(xlabel=chart.xlabel if is_last else '', ylabel=chart.ylabel if is_first else '')
+    if chart.reference is not None:
+        line = axes.axvline if chart.horizontal else axes.axhline
+        line(chart.reference, color=LINE, linewidth=1, linestyle='--')
+    for name in chart.log:
+        axes.set(**{f'{name}scale': 'log'})
+        _plain_ticks(axes.xaxis if name == 'x' else axes.yaxis)
+
+
+def _plain_ticks(axis: Axis) -> None:
+    """Numbers such as 40 and 0.5 at the ticks of a logarithmic axis, not powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _bars(axes: Axes, panel: Bars, chart: Chart) -> None:
+    starts = [0.0] * len(panel.groups)
+    width = BAR if chart.stacked else BAR / len(panel.series)
+    for index, (label, values) in enumerate(panel.series.items()):
+        offset = 0 if chart.stacked else (index - (len(panel.series) - 1) / 2) * width
+        there = [place for place, value in enumerate(values) if value is not None]
+        heights = [values[place] for place in there]
+        colour = REST if label == 'others' else COLOURS[index % len(COLOURS)]
+        bars = (axes.barh if chart.horizontal else axes.bar)(
+            [place + offset for place in there],
+            heights,
+            width * 0.92,
+            label=label,
+            color=colour,
+            **{'left' if chart.horizontal else 'bottom': [starts[place] for place in there]},
+        )
+        if label in panel.ends:
+            ends = [panel.ends[label][place] for place in there]
+            _error_lines(axes, there, offset, heights, ends, chart.horizontal)
+        if chart.labelled:
+            texts = [f'{value:.0f}' if value >= 5 else '' for value in heights]
+            axes.bar_label(bars, texts, label_type='center', color='white', fontsize=10)
+        if chart.stacked:
+            starts = [start + (value or 0) for start, value in zip(starts, values, strict=True)]
+    set_ticks = axes.set_yticks if chart.horizontal else axes.set_xticks
+    set_ticks(range(len(panel.groups)), panel.groups)
+    axes.grid(axis='y' if chart.horizontal else 'x', visible=False)
+
+
+def _error_lines(
+    axes: Axes,
+    places: Sequence[int],
+    offset: float,
+    heights: Sequence[float],
+    ends: Sequence[Interval | None],
+    horizontal: bool,
+) -> None:
+    for place, height, end in zip(places, heights, ends, strict=True):
+        if end is None:
+            continue
+        error = [[max(0.0, height - end[0])], [max(0.0, end[1] - height)]]
+        point = (height, place + offset) if horizontal else (place + offset, height)
+        axes.errorbar(
+            *point,
+            **{'xerr' if horizontal else 'yerr': error},
+            fmt='none',
+            elinewidth=1,
+            ecolor=LINE,
+            capsize=2,
+        )
+
+
+def _lines(axes: Axes, panel: Lines, chart: Chart) -> None:
+    for index, (label, points) in enumerate(panel.series.items()):
+        stands_out = label == panel.emphasised
+        if points:
+            axes.plot(
+                *zip(*sorted(points), strict=True),
+                marker=MARKERS[index % len(MARKERS)],
+                markersize=8 if stands_out else 6,
+                linewidth=2 if stands_out else 1,
+                color=COLOURS[index % len(COLOURS)],
+                label=label,
+                zorder=3 if stands_out else 2,
+            )

@@ -1,0 +1,91 @@
+from functools import partial
+
+import pytest
+import torch
+import torch.nn as nn
+
+from lighthead.errors import UserError
+from lighthead.precision import float32_products
+from lighthead.speed.harness.conditions import Conditions, checked
+from lighthead.speed.harness.memory import peak_memory
+from lighthead.speed.harness.prepared import fold_norms, prepare_call
+
+
+def trained_norm(channels):
+    """A batch norm with statistics and weights of its own."""
+    norm = nn.BatchNorm2d(channels)
+    for values in (norm.running_mean, norm.weight.data, norm.bias.data):
+        nn.init.normal_(values)
+    nn.init.uniform_(norm.running_var, 0.5, 2)
+    return norm
+
+
+def test_folded_norms_leave_the_outputs_alone():
+    net = nn.Sequential(trained_norm(3), nn.Conv2d(3, 4, 3), trained_norm(4), nn.ReLU()).eval()
+    images = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        before = net(images)
+        fold_norms(net)
+        torch.testing.assert_close(net(images), before, atol=1e-5, rtol=1e-5)
+    assert [type(module) for module in net] == [nn.BatchNorm2d, nn.Conv2d, nn.Identity, nn.ReLU]
+
+
+def test_norms_of_a_shared_convolution_are_folded_each_into_its_own():
+    conv = nn.Conv2d(3, 3, 3, padding=1)
+    net = nn.ModuleList(nn.Sequential(conv, trained_norm(3)) for _ in range(2)).eval()
+    images = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        before = [branch(images) for branch in net]
+        fold_norms(net)
+        for branch, expected in zip(net, before, strict=True):
+            torch.testing.assert_close(branch(images), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
+def test_prepared_calls_are_the_same_for_the_same_seed(precision):
+    conditions = Conditions(seed=5, precision=precision, channels_last=True, fuse_bn=True)
+
+    def build():
+        return nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4))
+
+    first, second = (prepare_call(build, (2, 3, 8, 8), conditions)() for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.dtype == conditions.dtype
+
+
+@pytest.mark.parametrize(('precision', 'allowed'), [('fp32', False), ('tf32', True)])
+def test_tf32_is_on_for_its_own_name_alone(precision, allowed):
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
+    assert before != (allowed, allowed, True)
+    with float32_products(precision, cudnn_benchmark=True):
+        assert (cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark) == (allowed, allowed, True)
+    assert (cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark) == before
+
+
+def test_timed_calls_compute_in_their_precision():
+    class Probe(nn.Module):
+        def forward(self, images):
+            return torch.backends.cudnn.allow_tf32
+
+    assert prepare_call(Probe, (1, 3, 8, 8), Conditions())() is False
+    assert prepare_call(Probe, (1, 3, 8, 8), Conditions(precision='tf32'))() is True
+
+
+@pytest.mark.parametrize('precision', ['tf32', 'fp16'])
+def test_precisions_that_a_cpu_has_not_are_refused(precision):
+    with pytest.raises(UserError, match='choose from fp32, bf16'):
+        checked(Conditions(precision=precision))
+
+
+def test_peak_memory_is_read_in_a_process_of_its_own():
+    conditions = Conditions(threads=1)
+    build = partial(torch.nn.Conv2d, 3, 64, 3)
+    prepare = partial(prepare_call, build, (1, 3, 1024, 1024), conditions)
+    output = 64 * 1022 * 1022 * 4 / 2**20
+    assert output < peak_memory(prepare, conditions) < 3 * output
+
+
+def test_failing_process_is_no_peak_memory():
+    with pytest.raises(RuntimeError, match='failed'):
+        peak_memory(partial(int, 'no number'), Conditions(threads=1))
