@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lighthead.files import write_text_file
+from lighthead.weights import from_scratch
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / 'configs' / 'finetune' / 'lighthead_shufflev2star_x0_5.py'
@@ -97,7 +98,7 @@ def make_config(run: Run, weights: str, args: argparse.Namespace) -> Config:
     network = Config.fromfile(ROOT / 'configs' / f'{run.source}.py').model
     for part in ('data_preprocessor', 'backbone', 'neck', 'rpn_head'):
         cfg.model[part] = network[part]
-    cfg.model.backbone.frozen_stages, cfg.model.backbone.norm_eval = -1, False
+    from_scratch(cfg.model)
     if weights:
         cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=weights)
     else:

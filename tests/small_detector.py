@@ -11,6 +11,7 @@ from torch import nn
 
 from lighthead.checkpoint.plain_config import config_to_json
 from lighthead.checkpoint.safe_files import save_checkpoint_file
+from lighthead.weights import from_scratch
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs' / 'lighthead_shufflev2star_x0_5.py'
 CLASSES = ['cat', 'dog', 'Straßenbahn']
@@ -38,7 +39,7 @@ def small_config(
     )
     cfg.test_dataloader.dataset.pipeline[1].scale = (160, 128)
     cfg.test_dataloader.dataset.metainfo = dict(classes=tuple(CLASSES))
-    cfg.model.backbone.update(init_cfg=None, frozen_stages=-1, norm_eval=False)
+    from_scratch(cfg.model)
     cfg.model.data_preprocessor.update(
         mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
     )

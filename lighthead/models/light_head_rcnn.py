@@ -13,11 +13,11 @@ class LightHeadRCNN(TwoStageDetector):
     """backbone -> (C4, C5) -> large separable conv -> (C4, thin map) -> RPN on C4,
     PS-RoI align on the thin map -> one fc -> scores and boxes.
 
-    The path is mmdet's two-stage detector; the rooms are in ``models/``.
+    The control flow is mmdet's two-stage detector; the parts are in ``models/``.
     """
 
     def init_weights(self) -> None:
-        """Initialise every room; stop where the backbone's weights want other images.
+        """Initialise every part; refuse preprocessing that differs from the weights'.
 
         Raises:
             UserError: if colour order, mean or std of ``data_preprocessor``

@@ -1,4 +1,4 @@
-"""The classifier that ImageNet pretraining trains, and what it tells its users of its images.
+"""The classifier that ImageNet pretraining trains, and the record of how it treats its images.
 
 Label smoothing 0.1 as in the ShuffleNetV2 authors' training code (arXiv 1807.11164).
 """
@@ -21,8 +21,8 @@ from lighthead.weights.sources import META_KEY, WeightSource
 class PretrainingClassifier(ImageClassifier, BaseModel):
     """:class:`ImageClassifier` with a loss, for mmengine's runner.
 
-    Where ``backbone.init_cfg`` names weights, ``fc`` starts from theirs too, if
-    they have one for as many classes.
+    Where ``backbone.init_cfg`` names weights, ``fc`` is loaded from them too, if
+    they include one for as many classes.
 
     Args:
         backbone: Config of a backbone; its last stage is classified.

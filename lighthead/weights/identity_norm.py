@@ -3,7 +3,7 @@
 A norm with mean 0 and variance 1 - eps changes nothing while it is evaluated; in training it
 would divide by the batch's own statistics, and the layers behind it would see other values than
 those that they were trained on. So such norms keep their statistics, while their scale and
-shift learn. They are told by these statistics alone, which training never leaves, so that
+shift learn. They are recognised by these statistics alone, which training never reaches, so that
 checkpoints and resumed runs need no note of them.
 """
 

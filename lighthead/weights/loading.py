@@ -21,7 +21,7 @@ REQUIRED = 0.95
 OPTIONAL = ('conv5',)
 """Modules that may start at random: published backbones often lack their last 1x1."""
 NAMED = 3
-"""Mismatches that a sentence names."""
+"""Mismatches that an error message names."""
 LOGGED = 12
 """Tensors of each kind that the log names."""
 NOT_COUNTED = '.num_batches_tracked'
@@ -96,8 +96,8 @@ def load_pretrained(backbone: nn.Module, checkpoint: str) -> LoadReport:
     else:
         source = source_of_file(file)
     given = layouts.convert(file.state_dict)
-    if hasattr(backbone, 'own_names'):  # a StagedBackbone
-        given = backbone.own_names(given)
+    if hasattr(backbone, 'rename_published'):  # a StagedBackbone
+        given = backbone.rename_published(given)
     report = _compare(backbone, given, checkpoint, source)
     _check_fit(backbone, report, given)
     check_activation(source, backbone)
@@ -196,8 +196,8 @@ def _hint(backbone: nn.Module, report: LoadReport, given: dict[str, Tensor]) -> 
         return "weights in torchvision's form need model.backbone.type=ShuffleNetV2"
     if report.source.layout == layouts.OTHER:
         return (
-            f'its layout is not known (its names begin with {next(iter(given))}): weights in '
-            "torchvision's or Megvii's layout of ShuffleNetV2, or of lighthead, are expected"
+            f'its layout is not known (its names begin with {next(iter(given))}): torchvision, '
+            'Megvii (ShuffleNet v1 and V2), timm (MobileNet v2) and lighthead have known ones'
         )
     return 'choose weights of the same architecture'
 

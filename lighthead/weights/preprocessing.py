@@ -80,6 +80,8 @@ def from_scratch(model_cfg: dict) -> None:
     backbone['init_cfg'] = None
     backbone['frozen_stages'] = -1
     backbone['norm_eval'] = False
+    if backbone.get('norm_cfg'):
+        backbone['norm_cfg'] = dict(backbone['norm_cfg'], requires_grad=True)
 
 
 def pretrained_checkpoint(backbone_cfg: dict) -> str | None:

@@ -48,7 +48,7 @@ def test_the_backbone_has_the_cells_multiply_adds(network: zoo.Network) -> None:
     with FlopCounterMode(display=False) as counter:
         classifier(image)
     counted = counter.get_total_flops() / 2e6
-    assert counted == pytest.approx(network.ours, abs=0.006)
+    assert counted == pytest.approx(network.counted, abs=0.006)
     if network.paper:
         assert counted == pytest.approx(network.paper, rel=0.02)
     assert {key: backbone[key] for key in network.cfg} == network.cfg

@@ -10,6 +10,8 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
+from lighthead.weights import from_scratch
+
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
@@ -38,7 +40,7 @@ def make_sample(boxes: list[list[float]], labels: list[int], size: int) -> DetDa
 def model_cfg():
     """The 0.5x detector with 5 classes, from scratch, OHEM with 16 RoIs an image."""
     cfg = Config.fromfile(CONFIGS / 'lighthead_shufflev2star_x0_5.py').model
-    cfg.backbone.update(init_cfg=None, frozen_stages=-1, norm_eval=False)
+    from_scratch(cfg)
     cfg.roi_head.bbox_head.num_classes = 5
     cfg.roi_head.ohem_rois_per_image = 16
     return cfg

@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from lighthead.errors import UserError
 from lighthead.weights import WeightSource, adapt_model_cfg
 from lighthead.weights.sources import META_KEY
+from lighthead.weights.star import star_names
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'lighthead_shufflev2star_x0_5.py'
 SOURCE = WeightSource('test', 'torchvision', 'bgr', (0.0,) * 3, (255.0,) * 3, dict(type='ReLU'))
@@ -36,7 +37,9 @@ def test_detector_starts_from_the_weights(model_cfg):
     detector.train()
     backbone = detector.backbone
     assert [name for name, norm in backbone.norms().items() if norm.training] == ['conv5.1']
-    assert not any(p.requires_grad for p in backbone.stage2.parameters())
+    learning = [n for n, p in backbone.stage2.named_parameters() if p.requires_grad]
+    assert learning == star_names(learning), 'identities are not frozen'
+    assert len(learning) == 3 * 4
     assert backbone.conv5[0].weight.std() > 0
     assert torch.allclose(detector.data_preprocessor.std, torch.tensor(255.0))
 

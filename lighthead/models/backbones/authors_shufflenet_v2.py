@@ -1,25 +1,19 @@
 """ShuffleNetV2 as its authors released it: another first unit of stage2.
 
-Paper: arXiv 1807.11164, Table 5. Its multiply-adds (146/299/591 M at 1x, 1.5x
-and 2x) are those of the authors' code, where the branch that keeps the stem's
+Paper: arXiv 1807.11164, Table 5. Its multiply-adds (146/299/591 M at width 1.0x, 1.5x
+and 2.0x) are those of the authors' code, where the branch that keeps the stem's
 24 channels has 24 outputs and the other branch makes the rest. torchvision,
 and :class:`ShuffleNetV2` here, give each branch half, which costs 144.9, 295.8
 and 583.3 M. At 0.5x and in every other unit both are the same.
 """
-
-from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from lighthead.models.backbones.shufflenet_v2 import (
-    ShuffleNetV2,
-    ShuffleUnit,
-    depthwise,
-    pointwise,
-)
+from lighthead.models.backbones.layers import depthwise, pointwise
+from lighthead.models.backbones.shufflenet_v2 import ShuffleNetV2, ShuffleUnit
 from lighthead.weights.channel_order import channel_order
 
 
@@ -34,22 +28,23 @@ class UnequalEntryUnit(ShuffleUnit):
         self,
         in_channels: int,
         out_channels: int,
+        basic: bool,
+        stride: int,
         norm_cfg: dict,
         act_cfg: dict,
         **unit_args,
     ) -> None:
-        super().__init__(
-            in_channels, out_channels, False, 2, norm_cfg=norm_cfg, act_cfg=act_cfg, **unit_args
-        )
+        layer_cfgs = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        super().__init__(in_channels, out_channels, basic, stride, **layer_cfgs, **unit_args)
         half = out_channels // 2
         self.branch1 = nn.Sequential(
-            *depthwise(in_channels, 2, 1, norm_cfg),
-            *pointwise(in_channels, in_channels, norm_cfg, act_cfg),
+            *depthwise(in_channels, stride, 1, norm_cfg),
+            *pointwise(in_channels, in_channels, **layer_cfgs),
         )
         self.branch2 = nn.Sequential(
-            *pointwise(in_channels, half, norm_cfg, act_cfg),
-            *depthwise(half, 2, 1, norm_cfg),
-            *pointwise(half, out_channels - in_channels, norm_cfg, act_cfg),
+            *pointwise(in_channels, half, **layer_cfgs),
+            *depthwise(half, stride, 1, norm_cfg),
+            *pointwise(half, out_channels - in_channels, **layer_cfgs),
         )
         order = torch.tensor(channel_order(out_channels))
         self.register_buffer('order', order, persistent=False)
@@ -69,36 +64,8 @@ class AuthorsShuffleNetV2(ShuffleNetV2):
 
     paper_entry = True
 
-    def __init__(
-        self,
-        widen_factor: float = 1.0,
-        star: bool = False,
-        out_indices: Sequence[int] = (0, 1, 2),
-        frozen_stages: int = -1,
-        norm_eval: bool = False,
-        dilated_stage4: bool = False,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        with_cp: bool = False,
-        init_cfg: dict | None = None,
-    ) -> None:
-        norm_cfg = norm_cfg or dict(type='BN')
-        act_cfg = act_cfg or dict(type='ReLU')
-        super().__init__(
-            widen_factor,
-            star,
-            out_indices,
-            frozen_stages,
-            norm_eval,
-            dilated_stage4,
-            norm_cfg,
-            act_cfg,
-            with_cp,
-            init_cfg,
-        )
-        stem, channels = self.widths.stem, self.widths.stages[0]
-        if 2 * stem != channels:
-            self.stage2[0] = UnequalEntryUnit(
-                stem, channels, norm_cfg, act_cfg, star=star, with_cp=with_cp
-            )
-        self.freeze()
+    @property
+    def entry_block(self) -> type[ShuffleUnit]:
+        """The class of stage2's first unit."""
+        equal = 2 * self.widths.stem == self.widths.stages[0]
+        return self.block if equal else UnequalEntryUnit

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from lighthead.errors import UserError
 from lighthead.weights import load_pretrained
 from lighthead.weights.identity_norm import keeps_identity
+from lighthead.weights.star import star_names
 
 
 class StagedBackbone(BaseModule):
@@ -18,14 +19,20 @@ class StagedBackbone(BaseModule):
 
     A subclass names its modules in ``stem_names`` and ``stage_names`` (forward
     order), sets ``stage_channels`` (output channels of each stage) and creates
-    the modules before it calls :meth:`freeze`.
+    the modules, with the layers of ``layer_cfgs``, before it calls :meth:`freeze`.
 
     Args:
         out_indices: Which stages to return; 0 is the first of ``stage_names``.
-        frozen_stages: -1 freezes nothing, 0 the stem, n the stem and the
-            first n stages: no gradients, and their norm layers in eval mode.
+        frozen_stages: -1 freezes nothing, 0 the stem (up to stride 4), n the stem and
+            the first n stages: no gradients, and their norm layers in eval mode. The
+            layers that ShuffleNetV2* adds are never frozen: with ShuffleNetV2's weights
+            they start as identities, and frozen they would compute nothing for ever.
         norm_eval: Whether norm layers use their stored statistics in training.
             It only holds where statistics were loaded (see :meth:`init_weights`).
+        norm_cfg: Norm layer, ``dict(type='BN')`` where it is None; with
+            ``requires_grad=False`` its scale and shift are not trained (but
+            those of the layers that ShuffleNetV2* adds are).
+        act_cfg: Activation layer, ``default_activation`` where it is None.
         init_cfg: ``dict(type='Pretrained', checkpoint=...)`` loads weights
             through :mod:`lighthead.weights`.
     """
@@ -33,12 +40,15 @@ class StagedBackbone(BaseModule):
     stem_names: tuple[str, ...] = ()
     stage_names: tuple[str, ...] = ()
     stage_channels: tuple[int, ...] = ()
+    default_activation = 'ReLU'
 
     def __init__(
         self,
-        out_indices: Sequence[int],
+        out_indices: Sequence[int] = (0, 1, 2),
         frozen_stages: int = -1,
         norm_eval: bool = False,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -53,6 +63,10 @@ class StagedBackbone(BaseModule):
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
+        self.layer_cfgs = dict(
+            norm_cfg=norm_cfg or dict(type='BN'),
+            act_cfg=act_cfg or dict(type=self.default_activation),
+        )
         self.loaded_norms: frozenset[str] | None = None
         """Norm layers whose statistics were loaded; None while nothing is known,
         as in a network that was built only to receive a detector's checkpoint."""
@@ -69,8 +83,8 @@ class StagedBackbone(BaseModule):
             outputs[index] = x
         return tuple(outputs[index] for index in self.out_indices)
 
-    def own_names(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of a published network of this kind, under this one's names."""
+    def rename_published(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a published network of this kind, under the names used here."""
         return dict(state_dict)
 
     @property
@@ -93,8 +107,9 @@ class StagedBackbone(BaseModule):
         for name in self.frozen_names():
             module = getattr(self, name)
             module.eval()
-            for parameter in module.parameters():
-                parameter.requires_grad = False
+            parameters = dict(module.named_parameters())
+            for key in parameters.keys() - star_names(parameters):
+                parameters[key].requires_grad = False
 
     def train(self, mode: bool = True) -> nn.Module:
         """Training mode that leaves frozen stages, trusted and identity norms in eval mode."""
@@ -111,8 +126,8 @@ class StagedBackbone(BaseModule):
         """Load the weights of ``init_cfg``, or initialise at random where it is None.
 
         Raises:
-            UserError: if norm layers would be frozen whose statistics nobody
-                has trained, or if the weights do not fit (see
+            UserError: if norm layers would be frozen whose statistics were never
+                trained, or if the weights do not fit (see
                 :func:`lighthead.weights.load_pretrained`).
         """
         if self.init_cfg and self.init_cfg.get('type') == 'Pretrained':
@@ -125,16 +140,19 @@ class StagedBackbone(BaseModule):
             self.set_loaded_norms(())
 
     def set_loaded_norms(self, names: Sequence[str]) -> None:
-        """Declare which norm layers have trained statistics; the others will train theirs."""
+        """Declare which norm layers have trained statistics; the others train their own."""
         self.loaded_norms = frozenset(names)
         untrained = [name for name in self.norms() if name not in self.loaded_norms]
         self._refuse_freezing(untrained)
         if self.norm_eval and untrained:
+            affine = self.layer_cfgs['norm_cfg'].get('requires_grad', True)
             print_log(
                 f'norm_eval: the statistics of {len(untrained)} norm layers were not loaded '
-                f'({untrained[0]}, ...); these layers train theirs.',
+                f'({untrained[0]}, ...); these layers train their own'
+                + ('.' if affine else '; their scale and shift stay at 1 and 0 '
+                   '(norm_cfg.requires_grad=False).'),
                 logger='current',
-            )
+            )  # fmt: skip
         self.train(self.training)
 
     def _refuse_freezing(self, untrained: list[str]) -> None:
@@ -146,5 +164,5 @@ class StagedBackbone(BaseModule):
             raise UserError(
                 f'{type(self).__name__}: {what}, but its batch-norm statistics were never trained: '
                 'give pretrained weights in init_cfg, or train from scratch with --from-scratch '
-                '(frozen_stages=-1, norm_eval=False).'
+                '(frozen_stages=-1, norm_eval=False, norm_cfg.requires_grad=True).'
             )

@@ -4,7 +4,6 @@ Unit: ShuffleNet, arXiv 1707.01083, Figure 2; without groups there is nothing to
 shuffle, and what is left is the Xception-like unit of that paper's comparisons.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from lighthead.errors import UserError
 from lighthead.models.backbones.base import StagedBackbone
-from lighthead.models.backbones.shufflenet_v2 import channel_shuffle, conv3x3, depthwise
+from lighthead.models.backbones.layers import channel_shuffle, conv3x3, depthwise
 
 BLOCKS = (4, 8, 4)
 """Units of stage2, stage3, stage4; the first of each has stride 2."""
@@ -58,7 +57,7 @@ class BottleneckUnit(nn.Module):
         self.concatenates = stride == 2
         self.adds = stride == 1 and in_channels == out_channels
         middle = out_channels // reduction
-        made = out_channels - in_channels if self.concatenates else out_channels
+        new = out_channels - in_channels if self.concatenates else out_channels
         self.compress = nn.Sequential(
             nn.Conv2d(in_channels, middle, 1, groups=entry_groups or groups, bias=False),
             build_norm_layer(norm_cfg, middle)[1],
@@ -66,8 +65,8 @@ class BottleneckUnit(nn.Module):
         )
         self.depthwise = nn.Sequential(*depthwise(middle, stride, 1, norm_cfg))
         self.expand = nn.Sequential(
-            nn.Conv2d(middle, made, 1, groups=groups, bias=False),
-            build_norm_layer(norm_cfg, made)[1],
+            nn.Conv2d(middle, new, 1, groups=groups, bias=False),
+            build_norm_layer(norm_cfg, new)[1],
         )
         self.pool = nn.AvgPool2d(3, 2, 1) if self.concatenates else None
         self.act = build_activation_layer(act_cfg)
@@ -136,39 +135,18 @@ class BottleneckNet(StagedBackbone):
     Args:
         layout: Widths and units.
         groups: Groups of the 1x1 convolutions.
-        out_indices: Over 0 stage2 (stride 8), 1 stage3 (16), 2 stage4 (32).
-        frozen_stages: See :class:`StagedBackbone`.
-        norm_eval: See :class:`StagedBackbone`.
-        norm_cfg: Norm layer.
-        act_cfg: Activation layer.
         with_cp: Whether units recompute their activations in the backward pass.
-        init_cfg: See :class:`StagedBackbone`.
+        **kwargs: See :class:`StagedBackbone`; ``out_indices`` count 0 stage2
+            (stride 8), 1 stage3 (16), 2 stage4 (32).
     """
 
     stem_names = ('conv1', 'maxpool')
     stage_names = ('stage2', 'stage3', 'stage4')
 
-    def __init__(
-        self,
-        layout: Layout,
-        groups: int,
-        out_indices: Sequence[int] = (0, 1, 2),
-        frozen_stages: int = -1,
-        norm_eval: bool = False,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        with_cp: bool = False,
-        init_cfg: dict | None = None,
-    ) -> None:
-        super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
+    def __init__(self, layout: Layout, groups: int, with_cp: bool = False, **kwargs) -> None:
+        super().__init__(**kwargs)
         self.stage_channels = layout.stages[-3:]
-        parts = build_parts(
-            layout,
-            groups,
-            norm_cfg=norm_cfg or dict(type='BN'),
-            act_cfg=act_cfg or dict(type='ReLU'),
-            with_cp=with_cp,
-        )
+        parts = build_parts(layout, groups, with_cp=with_cp, **self.layer_cfgs)
         for name, module in parts.items():
             self.add_module(name, module)
         self.freeze()

@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 from lighthead.models.backbones.bottleneck_net import BottleneckNet, Layout, choose
 
 LIGHT_XCEPTION = {
-    # nominal: the 1x network's stages times the widen factor
+    # nominal: width 1.0x times the widen factor; multiply-adds counted, then the paper's
     0.5: Layout(24, (72, 144, 288)),  # 43.1 M, 40 M
     1.0: Layout(24, (144, 288, 576)),  # 143.1 M, 145 M
     1.5: Layout(24, (216, 432, 864)),  # 308.1 M, 305 M
@@ -27,16 +27,16 @@ class LightXception(BottleneckNet):
     Its paper gives conv1 (24), the widths (144, 288, 576) and the units (1 + 3,
     1 + 7, 1 + 3) of the 145 M network, not the unit. ShuffleNet's unit without
     groups gives 143.1 M; two or three separable convolutions per unit give
-    160.5 and 179.0 M, so the bottleneck it is. How the other three scale is not
+    160.5 and 179.0 M, so the bottleneck was chosen. How the other three scale is not
     published. Times 0.5, 1.5 and 2 they count 43.1, 308.1 and 538.1 M, the
     ``matched=False`` networks. For ``matched=True`` the two that miss the
     paper's figure by more than 2 % move as little as possible, with stages 1:2:4
-    in multiples of four: 0.5x gets a stem of 16 (40.0 M), 2x gets stages of
+    in multiples of four: 0.5x gets a stem of 16 (40.0 M), 2.0x gets stages of
     284, 568, 1136 (523.7 M).
 
     Args:
         widen_factor: 0.5, 1.0, 1.5 or 2.0.
-        matched: Whether 0.5x and 2x meet the paper's complexity.
+        matched: Whether 0.5x and 2.0x meet the paper's complexity.
         **kwargs: See :class:`BottleneckNet`.
     """
 

@@ -4,7 +4,7 @@ Paper: arXiv 1801.04381; widths compared in arXiv 1807.11164, Tables 7 and 8.
 mmdet registers a ``MobileNetV2`` of its own, which this one leaves alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch.nn as nn
@@ -17,7 +17,7 @@ from lighthead.errors import UserError
 from lighthead.models.backbones.base import StagedBackbone
 
 PARTS = {
-    # our module: its slice of torchvision's features; stem 24 channels at stride 4
+    # module here: its slice of torchvision's features; the stem gives 24 channels at stride 4
     'stem': slice(0, 4),
     'stage2': slice(4, 7),
     'stage3': slice(7, 14),
@@ -34,7 +34,7 @@ class Scale(NamedTuple):
 
 
 NOMINAL = {
-    # widen factor; multiply-adds beside the paper's
+    # widen factor; multiply-adds counted, then the paper's
     0.15: Scale(0.15, 8),  # 30.6 M, 39 M
     0.6: Scale(0.6, 8),  # 151.0 M, 141 M
     1.0: Scale(1.0, 8),  # 300.8 M, 300 M
@@ -59,47 +59,32 @@ class StagedMobileNetV2(StagedBackbone):
     channels up to 1.0.
 
     torchvision's weights of the same width load as they are: ``features.<i>``
-    is renamed to the stage that holds it.
+    is renamed to the stage that holds it. timm's load too
+    (:mod:`lighthead.weights.timm_mobilenet_v2`).
 
     Args:
         widen_factor: 0.15, 0.6, 1.0 or 1.4: the paper's name of the network.
         matched: Whether 0.15 and 0.6 meet the paper's complexity.
-        out_indices: Over 0 stage2 (stride 8), 1 stage3 (16), 2 stage4 (32),
-            3 conv5 (32).
-        frozen_stages: See :class:`StagedBackbone`.
-        norm_eval: See :class:`StagedBackbone`.
-        norm_cfg: Norm layer.
-        act_cfg: Activation layer, ReLU6 where it is None.
-        init_cfg: See :class:`StagedBackbone`.
+        **kwargs: See :class:`StagedBackbone`; ``out_indices`` count 0 stage2
+            (stride 8), 1 stage3 (16), 2 stage4 (32), 3 conv5 (32).
     """
 
     stem_names = ('stem',)
     stage_names = ('stage2', 'stage3', 'stage4', 'conv5')
+    default_activation = 'ReLU6'
 
-    def __init__(
-        self,
-        widen_factor: float = 1.0,
-        matched: bool = True,
-        out_indices: Sequence[int] = (0, 1, 2),
-        frozen_stages: int = -1,
-        norm_eval: bool = False,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
-        init_cfg: dict | None = None,
-    ) -> None:
-        super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
+    def __init__(self, widen_factor: float = 1.0, matched: bool = True, **kwargs) -> None:
+        super().__init__(**kwargs)
         if widen_factor not in NOMINAL:
             raise UserError(
                 f"widen_factor={widen_factor} is none of the paper's: choose from {list(NOMINAL)}."
             )
-        norm_cfg = norm_cfg or dict(type='BN')
         network = TorchvisionMobileNetV2(
             **(MATCHED if matched else NOMINAL)[widen_factor]._asdict(),
             num_classes=1,
-            norm_layer=lambda channels: build_norm_layer(norm_cfg, channels)[1],
+            norm_layer=lambda channels: build_norm_layer(self.layer_cfgs['norm_cfg'], channels)[1],
         )
-        if act_cfg is not None:
-            replace_activations(network.features, act_cfg)
+        replace_activations(network.features, self.layer_cfgs['act_cfg'])
         for name, part in PARTS.items():
             self.add_module(name, network.features[part])
         ends = (network.features[PARTS[name].stop - 1] for name in self.stage_names)
@@ -107,8 +92,8 @@ class StagedMobileNetV2(StagedBackbone):
         self.register_load_state_dict_pre_hook(rename_torchvision_keys)
         self.freeze()
 
-    def own_names(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """torchvision's names in this one's."""
+    def rename_published(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """torchvision's tensors under the names used here."""
         renamed = dict(state_dict)
         rename_torchvision_keys(self, renamed, '')
         return renamed

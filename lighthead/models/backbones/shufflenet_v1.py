@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 from lighthead.models.backbones.bottleneck_net import BottleneckNet, Layout, choose
 
 SHUFFLENET_V1 = {
-    # widen factor -> conv1, (stage2, stage3, stage4) for g = 3; multiply-adds beside the paper's
+    # widen factor -> conv1, (stage2, stage3, stage4), g = 3; multiply-adds counted, the paper's
     0.5: Layout(12, (120, 240, 480)),  # 37.6 M, 38 M
     1.0: Layout(24, (240, 480, 960)),  # 137.5 M, 140 M
     1.5: Layout(24, (360, 720, 1440)),  # 292.4 M, 292 M
@@ -21,8 +21,10 @@ SHUFFLENET_V1_50 = Layout(64, (360, 720, 1440, 2880), (3, 4, 6, 3), reduction=2)
 class ShuffleNetV1(BottleneckNet):
     """ShuffleNet v1 with three groups.
 
-    The stem is what meets the paper's complexity at each width: halved at
-    0.5x, doubled at 2x, but 24 at 1.5x (36 would give 299.6 M for 292 M).
+    The stem is the one that meets the paper's complexity at each width: 12 at width
+    0.5x, 48 at 2.0x, but 24 at 1.5x (36 would give 299.6 M for 292 M). It is the
+    network that its authors released; their weights load
+    (:mod:`lighthead.weights.megvii_v1`).
 
     Args:
         widen_factor: 0.5, 1.0, 1.5 or 2.0.

@@ -7,19 +7,17 @@ the first pointwise convolution in each building block". Module names follow
 torchvision, so that its weights load one to one.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn as nn
 import torch.utils.checkpoint
-from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmdet.registry import MODELS
 from torch import Tensor
 
 from lighthead.errors import UserError
 from lighthead.models.backbones.base import StagedBackbone
-from lighthead.ops.depthwise_conv import DepthwiseConv2d
+from lighthead.models.backbones.layers import channel_shuffle, conv3x3, depthwise, pointwise
 
 
 class Widths(NamedTuple):
@@ -41,47 +39,16 @@ BLOCKS = (4, 8, 4)
 """Table 5: blocks of stage2, stage3, stage4; the first of each has stride 2."""
 
 
-def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
-    """Interleave the channel groups of a map (B, C, H, W), in the memory format it has."""
-    return torch.channel_shuffle(x, groups)
-
-
-def conv3x3(
-    in_channels: int, channels: int, stride: int, norm_cfg: dict, act_cfg: dict
-) -> list[nn.Module]:
-    """3x3 convolution, norm, activation."""
-    return [
-        nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False),
-        build_norm_layer(norm_cfg, channels)[1],
-        build_activation_layer(act_cfg),
-    ]
-
-
-def pointwise(in_channels: int, channels: int, norm_cfg: dict, act_cfg: dict) -> list[nn.Module]:
-    """1x1 convolution, norm, activation."""
-    return [
-        nn.Conv2d(in_channels, channels, 1, bias=False),
-        build_norm_layer(norm_cfg, channels)[1],
-        build_activation_layer(act_cfg),
-    ]
-
-
-def depthwise(channels: int, stride: int, dilation: int, norm_cfg: dict) -> list[nn.Module]:
-    """3x3 depthwise convolution and norm, without activation."""
-    conv = DepthwiseConv2d(
-        channels, channels, 3, stride, dilation, dilation=dilation, groups=channels, bias=False
-    )
-    return [conv, build_norm_layer(norm_cfg, channels)[1]]
-
-
 class ShuffleUnit(nn.Module):
     """A building block of ShuffleNetV2 (Figure 3 c and d).
 
     ``basic`` units split their input in halves and transform one of them;
     the others (``basic=False``, first in a stage) transform all channels in
     both branches. ``star`` adds a 3x3 depthwise convolution with norm and no
-    activation, stride 1, in front of ``branch2``. The paper does not say in
-    which branch it stands: ``branch1`` already starts with a depthwise one.
+    activation, stride 1, in front of ``branch2``. The paper does not say which
+    branch gets it: ``branch1`` already starts with a depthwise one. Its norm
+    trains even with ``norm_cfg.requires_grad=False``, since no published
+    weights have trained it.
     """
 
     def __init__(
@@ -109,7 +76,7 @@ class ShuffleUnit(nn.Module):
             )
         self.star = None
         if star:
-            conv, norm = depthwise(entry, 1, 1, norm_cfg)
+            conv, norm = depthwise(entry, 1, 1, dict(norm_cfg, requires_grad=True))
             self.star = nn.Sequential()
             self.star.add_module('conv', conv)
             self.star.add_module('bn', norm)
@@ -146,10 +113,12 @@ def make_stage(
     count: int,
     stride: int = 2,
     dilation: int = 1,
+    entry_block: type[ShuffleUnit] | None = None,
     **unit_args,
 ) -> nn.Sequential:
     """A unit that changes width and resolution, then ``count - 1`` (dilated) basic units."""
-    first = block(in_channels, channels, basic=False, stride=stride, **unit_args)
+    entry_block = entry_block or block
+    first = entry_block(in_channels, channels, basic=False, stride=stride, **unit_args)
     rest = [
         block(channels, channels, basic=True, dilation=dilation, **unit_args)
         for _ in range(count - 1)
@@ -167,18 +136,13 @@ class ShuffleNetV2(StagedBackbone):
     Args:
         widen_factor: 0.5, 1.0, 1.5 or 2.0.
         star: Whether to build ShuffleNetV2*.
-        out_indices: Over 0 stage2 (stride 8), 1 stage3 (16), 2 stage4 (32),
-            3 conv5 (32).
-        frozen_stages: See :class:`StagedBackbone`.
-        norm_eval: See :class:`StagedBackbone`.
         dilated_stage4: Whether stage4 (and conv5) keep stride 16, with
             dilation 2 after stage4's first block.
-        norm_cfg: Norm layer.
-        act_cfg: Activation layer.
         with_conv5: Whether there is a conv5; detectors that do not read it do without.
         with_cp: Whether blocks recompute their activations in the backward
             pass to save memory.
-        init_cfg: See :class:`StagedBackbone`.
+        **kwargs: See :class:`StagedBackbone`; ``out_indices`` count 0 stage2
+            (stride 8), 1 stage3 (16), 2 stage4 (32), 3 conv5 (32).
     """
 
     stem_names = ('conv1', 'maxpool')
@@ -189,19 +153,14 @@ class ShuffleNetV2(StagedBackbone):
         self,
         widen_factor: float = 1.0,
         star: bool = False,
-        out_indices: Sequence[int] = (0, 1, 2),
-        frozen_stages: int = -1,
-        norm_eval: bool = False,
         dilated_stage4: bool = False,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
         with_conv5: bool = True,
         with_cp: bool = False,
-        init_cfg: dict | None = None,
+        **kwargs,
     ) -> None:
         if not with_conv5:
             self.stage_names = self.stage_names[:3]
-        super().__init__(out_indices, frozen_stages, norm_eval, init_cfg)
+        super().__init__(**kwargs)
         if widen_factor not in WIDTHS:
             raise UserError(
                 f"widen_factor={widen_factor} is none of the paper's: choose from {list(WIDTHS)}."
@@ -209,10 +168,7 @@ class ShuffleNetV2(StagedBackbone):
         self.widen_factor = widen_factor
         self.widths = WIDTHS[widen_factor]
         self.stage_channels = (*self.widths.stages, self.widths.conv5)
-        norm_cfg = norm_cfg or dict(type='BN')
-        act_cfg = act_cfg or dict(type='ReLU')
-        unit_args = dict(star=star, norm_cfg=norm_cfg, act_cfg=act_cfg, with_cp=with_cp)
-        self.conv1 = nn.Sequential(*conv3x3(3, self.widths.stem, 2, norm_cfg, act_cfg))
+        self.conv1 = nn.Sequential(*conv3x3(3, self.widths.stem, 2, **self.layer_cfgs))
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         entries = (self.widths.stem, *self.widths.stages)
         for index, name in enumerate(self.stage_names[:3]):
@@ -224,10 +180,18 @@ class ShuffleNetV2(StagedBackbone):
                 BLOCKS[index],
                 stride=1 if dilated else 2,
                 dilation=2 if dilated else 1,
-                **unit_args,
+                entry_block=self.entry_block if name == 'stage2' else None,
+                star=star,
+                with_cp=with_cp,
+                **self.layer_cfgs,
             )
             self.add_module(name, stage)
         if with_conv5:
-            conv5 = pointwise(entries[3], self.widths.conv5, norm_cfg, act_cfg)
+            conv5 = pointwise(entries[3], self.widths.conv5, **self.layer_cfgs)
             self.conv5 = nn.Sequential(*conv5)
         self.freeze()
+
+    @property
+    def entry_block(self) -> type[ShuffleUnit]:
+        """The class of stage2's first unit."""
+        return self.block

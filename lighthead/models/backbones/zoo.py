@@ -1,9 +1,9 @@
 """The networks of the paper's Table 7 (arXiv 1807.11164) and their relatives, as data.
 
 Multiply-adds are those of the classifier at 224 px, fc 1000 included, in
-millions: the paper's figure beside the count of ours. ``matched`` networks
-differ from the nominal width or layout to meet the paper's complexity; how,
-says the class that builds them. ShuffleNetV2* has no figures in the paper.
+millions: the paper's figure and the count here. ``matched`` networks
+differ from the nominal width or layout to meet the paper's complexity; the
+class that builds them says how. ShuffleNetV2* has no figures in the paper.
 """
 
 from typing import Any, NamedTuple
@@ -15,21 +15,21 @@ MOBILENET_FACTORS = (0.15, 0.6, 1.0, 1.4)
 
 
 class Network(NamedTuple):
-    """One network; ``paper`` and ``ours`` in millions of multiply-adds."""
+    """One network; ``paper`` and ``counted`` in millions of multiply-adds."""
 
     family: str
     column: str
     """Column of Table 7; empty where the network is in none of its cells."""
     paper: float | None
-    ours: float
+    counted: float
     kind: str
     """nominal or matched."""
     cfg: dict[str, Any]
 
     @property
     def deviation(self) -> float:
-        """Ours over the paper's, minus one; 0 where the paper gives no figure."""
-        return self.ours / self.paper - 1 if self.paper else 0.0
+        """The count over the paper's figure, minus one; 0 where the paper gives none."""
+        return self.counted / self.paper - 1 if self.paper else 0.0
 
 
 def _row(
@@ -37,7 +37,7 @@ def _row(
     cfg: dict[str, Any],
     factors: tuple[float, ...],
     paper: tuple[float | None, ...],
-    ours: tuple[float, ...],
+    counted: tuple[float, ...],
     matched: tuple[float, ...] = (),
 ) -> tuple[Network, ...]:
     """A row of Table 7; ``matched`` names the widen factors that are not nominal."""
@@ -50,7 +50,7 @@ def _row(
             'matched' if factor in matched else 'nominal',
             dict(cfg, widen_factor=factor),
         )
-        for column, factor, figure, count in zip(COLUMNS, factors, paper, ours, strict=True)
+        for column, factor, figure, count in zip(COLUMNS, factors, paper, counted, strict=True)
     )
 
 
@@ -96,9 +96,9 @@ TABLE7: tuple[Network, ...] = (
 """The 20 cells, row by row."""
 
 
-def _nominal(family: str, name: str, factor: float, paper: float, ours: float) -> Network:
+def _nominal(family: str, name: str, factor: float, paper: float, counted: float) -> Network:
     cfg = dict(type=name, widen_factor=factor, matched=False)
-    return Network(family, '', paper, ours, 'nominal', cfg)
+    return Network(family, '', paper, counted, 'nominal', cfg)
 
 
 UNMATCHED: tuple[Network, ...] = (
@@ -114,11 +114,11 @@ AUTHORS: tuple[Network, ...] = tuple(
         'ShuffleNet v2, as released',
         '',
         paper,
-        ours,
+        counted,
         'nominal',
         dict(type='AuthorsShuffleNetV2', widen_factor=factor),
     )
-    for factor, paper, ours in zip(
+    for factor, paper, counted in zip(
         WIDEN_FACTORS, (41, 146, 299, 591), (40.48, 145.81, 298.97, 590.78), strict=True
     )
 )
@@ -141,7 +141,7 @@ RELATIVES: tuple[Network, ...] = (
         'SE-ShuffleNet v2-164',
         '',
         12700,
-        12541.35,
+        12780.65,
         'nominal',
         dict(type='LargeShuffleNetV2', depth=164),
     ),

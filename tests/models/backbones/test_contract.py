@@ -13,7 +13,8 @@ from torch import Tensor
 from torchvision.ops import SqueezeExcitation
 
 from lighthead.errors import UserError
-from lighthead.models.backbones import shufflenet_v1, shufflenet_v2_variants, zoo
+from lighthead.models.backbones import large_shufflenet_v2, shufflenet_v1, zoo
+from lighthead.weights.star import star_names
 
 STRIDES = (8, 16, 32, 32)
 NARROW = {
@@ -31,7 +32,7 @@ NARROW = {
 }
 RELATIVES = [pytest.param(n.cfg, id=n.family) for n in zoo.RELATIVES]
 every = pytest.mark.parametrize(
-    'cfg', [pytest.param(n.cfg, id=f'{n.family} {n.ours}') for n in zoo.NETWORKS]
+    'cfg', [pytest.param(n.cfg, id=f'{n.family} {n.counted}') for n in zoo.NETWORKS]
 )
 each_family = pytest.mark.parametrize('cfg', NARROW.values(), ids=NARROW.keys())
 
@@ -39,10 +40,10 @@ each_family = pytest.mark.parametrize('cfg', NARROW.values(), ids=NARROW.keys())
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The large networks with all their units, but few channels."""
-    for depth, layout in shufflenet_v2_variants.LAYOUTS.items():
+    for depth, layout in large_shufflenet_v2.LAYOUTS.items():
         conv1 = (8,) * len(layout.conv1)
         slim = layout._replace(conv1=conv1, stages=(16, 32, 64, 128), conv5=32)
-        monkeypatch.setitem(shufflenet_v2_variants.LAYOUTS, depth, slim)
+        monkeypatch.setitem(large_shufflenet_v2.LAYOUTS, depth, slim)
     slim = shufflenet_v1.SHUFFLENET_V1_50._replace(stem=12, stages=(24, 48, 96, 192))
     monkeypatch.setattr(shufflenet_v1, 'SHUFFLENET_V1_50', slim)
 
@@ -123,8 +124,9 @@ def test_frozen_stages_stay_bit_identical_over_a_step(cfg: dict, build) -> None:
     before = {name: snapshot(getattr(network, name)) for name in (*frozen, 'stage3')}
     training_step(network)
     for name in frozen:
-        for key, tensor in getattr(network, name).state_dict().items():
-            assert torch.equal(tensor, before[name][key]), f'{name}.{key}'
+        after = getattr(network, name).state_dict()
+        for key in after.keys() - star_names(after):
+            assert torch.equal(after[key], before[name][key]), f'{name}.{key}'
     after = network.stage3.state_dict()
     changed = [not torch.equal(tensor, after[key]) for key, tensor in before['stage3'].items()]
     assert sum(changed) > 0.8 * len(changed), 'a stage that is not frozen must change'
@@ -134,7 +136,8 @@ def test_frozen_stages_stay_bit_identical_over_a_step(cfg: dict, build) -> None:
 @pytest.mark.usefixtures('narrow')
 def test_everything_can_be_frozen(cfg: dict, build) -> None:
     network = build(cfg, frozen_stages=len(build(cfg).stage_names)).train()
-    assert not any(parameter.requires_grad for parameter in network.parameters())
+    training = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    assert training == star_names(training), "only ShuffleNetV2*'s added layers train on"
     assert not any(norm.training for norm in network.norms().values())
 
 
@@ -150,6 +153,15 @@ def test_norm_eval_keeps_the_statistics_and_trains_the_rest(cfg: dict, build) ->
     assert all(torch.equal(before[name], after[name]) for name in statistics)
     assert all(parameter.grad is not None for parameter in network.parameters())
     assert any(not torch.equal(before[name], tensor) for name, tensor in after.items())
+
+
+@each_family
+@pytest.mark.usefixtures('narrow')
+def test_scale_and_shift_of_the_norms_can_be_fixed(cfg: dict, build) -> None:
+    network = all_stages(build, cfg, norm_cfg=dict(type='BN', requires_grad=False))
+    norms = {f'{n}.{field}' for n in network.norms() for field in ('weight', 'bias')}
+    fixed = {name for name, p in network.named_parameters() if not p.requires_grad}
+    assert fixed == norms - set(star_names(norms))
 
 
 @each_family
