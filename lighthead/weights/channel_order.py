@@ -1,10 +1,10 @@
-"""Where Megvii's ShuffleNetV2 keeps the channels of torchvision's; see ``layouts.py``."""
+"""Where Megvii's ShuffleNetV2 keeps the channels of torchvision's; see ``megvii_v2.py``."""
 
 
 def channel_order(channels: int) -> list[int]:
-    """For each of our channels, Megvii's: ``ours[:, i] == megvii[:, order[i]]`` in a stage.
+    """For each channel here, Megvii's: ``here[:, i] == megvii[:, order[i]]`` in a stage.
 
-    :mod:`lighthead.weights.layouts` explains it.
+    :mod:`lighthead.weights.megvii_v2` explains it.
     """
     half = channels // 2
     order = [0] * channels

@@ -1,4 +1,4 @@
-"""The last layer of pretrained classifiers: ImageNet's 1000 classes, or those of our own runs."""
+"""The last layer of pretrained classifiers: ImageNet's 1000 classes, or those of one's own data."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from lighthead.errors import UserError
 from lighthead.weights import fetch
 from lighthead.weights.files import unwrap
 
-LAST_LAYERS = ('fc', 'classifier.1', 'classifier.0')
-"""Its name here and in torchvision's ShuffleNetV2, in torchvision's MobileNetV2, in Megvii's."""
+LAST_LAYERS = ('fc', 'classifier.1', 'classifier.0', 'classifier')
+"""Its name here and in torchvision's ShuffleNetV2, in torchvision's MobileNet v2, in Megvii's
+networks, in timm's MobileNet v2."""
 
 
 @torch.no_grad()
@@ -35,10 +36,10 @@ def load_last_layer(fc: nn.Linear, checkpoint: str, required: bool = False) -> b
     weight: Tensor | None = tensors.get('weight')
     if weight is None or weight.shape != fc.weight.shape:
         has = 'no classifier' if weight is None else f'a classifier of {_shape(weight)}'
-        sentence = f'{checkpoint} has {has}, {_shape(fc.weight)} is needed'
+        mismatch = f'{checkpoint} has {has}, {_shape(fc.weight)} is needed'
         if required:
-            raise UserError(f'{sentence}: give a checkpoint for the same backbone and classes.')
-        print_log(f'{sentence}: fc starts at random.', 'current')
+            raise UserError(f'{mismatch}: give a checkpoint for the same backbone and classes.')
+        print_log(f'{mismatch}: fc starts at random.', 'current')
         return False
     fc.weight.copy_(weight)
     fc.bias.copy_(tensors['bias'] if 'bias' in tensors else torch.zeros_like(fc.bias))

@@ -1,7 +1,7 @@
 """What pretrained weights expect of their images, and with which activation they were trained.
 
-Facts: torchvision's presets; the authors' release of ShuffleNetV2 (BGR, 0..255,
-neither mean nor std); the ``meta`` of files that carry one.
+Facts: torchvision's presets; the authors' release of ShuffleNet v1 and V2 (BGR, 0..255,
+neither mean nor std); timm's MobileNet v2 (as torchvision's); the ``meta`` of files that carry one.
 """
 
 import json
@@ -56,6 +56,12 @@ SOURCES = {
     ),
     layouts.MEGVII: WeightSource(
         'megvii', layouts.MEGVII, 'bgr', (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), dict(type='ReLU')
+    ),
+    layouts.MEGVII_V1: WeightSource(
+        'megvii', layouts.MEGVII_V1, 'bgr', (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), dict(type='ReLU')
+    ),
+    layouts.TIMM: WeightSource(
+        'timm', layouts.TIMM, 'rgb', IMAGENET_MEAN, IMAGENET_STD, dict(type='ReLU6')
     ),
     layouts.OTHER: WeightSource('unknown', layouts.OTHER, 'rgb', IMAGENET_MEAN, IMAGENET_STD),
 }
