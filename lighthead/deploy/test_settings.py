@@ -10,6 +10,7 @@ from torch import Tensor
 from lighthead.errors import UserError
 from lighthead.models.large_separable_conv import LargeSeparableConv
 from lighthead.models.light_head_rcnn import LightHeadRCNN
+from lighthead.ops.nms import is_plain_nms
 
 CANDIDATES_PER_DETECTION = 50
 """Where no useful score threshold bounds them, this many candidates per detection go on."""
@@ -62,9 +63,10 @@ class Settings:
         head, neck = model.roi_head.bbox_head, model.neck
         layer = model.roi_head.bbox_roi_extractor.roi_layers[0]
         for name, cfg in (('rpn', rpn), ('rcnn', rcnn)):
-            if cfg.nms.get('type', 'nms') != 'nms':
+            if not is_plain_nms(cfg.nms):
                 raise UserError(
-                    f"test_cfg.{name}.nms.type={cfg.nms.type!r} cannot be exported: take 'nms'."
+                    f'test_cfg.{name}.nms={dict(cfg.nms)} cannot be exported: only '
+                    "dict(type='nms', iou_threshold=...) can."
                 )
         if not isinstance(neck, LargeSeparableConv) or head.num_shared_fcs != 1:
             raise UserError(

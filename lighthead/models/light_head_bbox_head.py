@@ -7,12 +7,12 @@ from mmdet.structures.bbox import scale_boxes
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from lighthead.ops.nms import batched_nms_topk
+from lighthead.ops.nms import batched_nms_topk, is_plain_nms
 
 
 @MODELS.register_module()
 class LightHeadBBoxHead(ConvFCBBoxHead):
-    """mmdet's fc head, with losses per RoI for OHEM and a suppression that stops early."""
+    """mmdet's fc head, with losses per RoI for OHEM and a plain suppression that stops early."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled maps (K, 10, 7, 7) to scores (K, classes + 1) and box deltas, float32."""
@@ -50,7 +50,8 @@ class LightHeadBBoxHead(ConvFCBBoxHead):
         rcnn_test_cfg: dict | None = None,
     ) -> InstanceData:
         """Detections of one image; what mmdet's method returns, without suppressing all classes."""
-        if rcnn_test_cfg is None or len(roi) == 0:
+        plain = rcnn_test_cfg is not None and is_plain_nms(rcnn_test_cfg.nms)
+        if not plain or len(roi) == 0 or rcnn_test_cfg.max_per_img <= 0:
             return super()._predict_by_feat_single(
                 roi, cls_score, bbox_pred, img_meta, rescale, rcnn_test_cfg
             )

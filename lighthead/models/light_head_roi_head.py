@@ -49,10 +49,10 @@ class LightHeadRoIHead(StandardRoIHead):
     def bbox_loss(
         self, x: tuple[Tensor, ...], sampling_results: list[SamplingResult]
     ) -> dict[str, dict | Tensor]:
-        """R-CNN losses of the sampled RoIs, or of the hardest of them, divided by their budget.
+        """R-CNN losses of the sampled RoIs, or of the hardest of them, divided by their number.
 
-        The budget is K with OHEM, otherwise the mean over the processes of the sampled RoIs:
-        the same in every process, so that each RoI of a step weighs the same.
+        The number is the mean over the processes, so that each RoI of a step weighs the same;
+        with OHEM it is min(K, RoIs), as in the authors' code.
         """
         rois = bbox2roi([result.priors for result in sampling_results])
         targets = self.bbox_head.get_targets(sampling_results, self.train_cfg)
@@ -61,11 +61,10 @@ class LightHeadRoIHead(StandardRoIHead):
             chosen = hardest(self._losses_without_gradient(x, rois, targets), budget)
             rois = rois[chosen]
             targets = tuple(target[chosen] for target in targets)
-        if not budget:
-            budget = reduce_mean(rois.new_tensor(float(len(rois)))).clamp(min=1)
+        divisor = reduce_mean(rois.new_tensor(float(len(rois)))).clamp(min=1)
         results = self._bbox_forward(x, rois)
         losses = self.bbox_head.loss(results['cls_score'], results['bbox_pred'], rois, *targets)
-        results['loss_bbox'] = self._divided_by_budget(losses, results, len(rois) / budget)
+        results['loss_bbox'] = self._rescaled(losses, results, len(rois) / divisor)
         return results
 
     @torch.no_grad()
@@ -79,8 +78,8 @@ class LightHeadRoIHead(StandardRoIHead):
         )
 
     @staticmethod
-    def _divided_by_budget(losses: dict, results: dict, share: float | Tensor) -> dict:
-        """Turn means over the RoIs into sums divided by the budget."""
+    def _rescaled(losses: dict, results: dict, share: Tensor) -> dict:
+        """Turn means over this process's RoIs into sums divided by the processes' mean number."""
         if 'loss_cls' not in losses:  # mmdet leaves it out where there is no RoI at all
             losses['loss_cls'] = results['cls_score'].sum() * 0
         return {

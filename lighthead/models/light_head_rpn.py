@@ -2,13 +2,14 @@
 
 import torch
 from mmdet.models import RPNHead
+from mmdet.models.task_modules.prior_generators import anchor_inside_flags
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import scale_boxes
 from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from lighthead.ops.nms import batched_nms_topk
+from lighthead.ops.nms import batched_nms_topk, is_plain_nms
 
 
 @MODELS.register_module()
@@ -16,7 +17,7 @@ class LightHeadRPN(RPNHead):
     """mmdet's RPN head on the first of the feature maps (C4, thin map).
 
     The loss and the prediction both go through :meth:`forward`, so picking the
-    map there suffices. Proposals are the same as mmdet's; the suppression stops
+    map there suffices. Proposals are the same as mmdet's; plain suppression stops
     as soon as ``max_per_img`` boxes have survived.
     """
 
@@ -39,6 +40,32 @@ class LightHeadRPN(RPNHead):
         divisor = anchor_list[0][0].new_tensor(targets[4])
         return (*targets[:4], reduce_mean(divisor), *targets[5:])
 
+    def _get_targets_single(
+        self,
+        flat_anchors: Tensor,
+        valid_flags: Tensor,
+        gt_instances: InstanceData,
+        img_meta: dict,
+        *args,
+        **kwargs,
+    ) -> tuple:
+        """mmdet's targets of one image; without an anchor inside the image, all its anchors count.
+
+        mmdet stops there. It happens where an image is hardly larger than the smallest anchor.
+        """
+        config = self.train_cfg
+        inside = anchor_inside_flags(
+            flat_anchors, valid_flags, img_meta['img_shape'][:2], config['allowed_border']
+        )
+        if not inside.any():
+            self.train_cfg = dict(config, allowed_border=-1)
+        try:
+            return super()._get_targets_single(
+                flat_anchors, valid_flags, gt_instances, img_meta, *args, **kwargs
+            )
+        finally:
+            self.train_cfg = config
+
     def _bbox_post_process(
         self,
         results: InstanceData,
@@ -48,6 +75,8 @@ class LightHeadRPN(RPNHead):
         img_meta: dict | None = None,
     ) -> InstanceData:
         """Drop degenerate boxes, suppress the overlapping ones, keep the best."""
+        if not is_plain_nms(cfg.nms):
+            return super()._bbox_post_process(results, cfg, rescale, with_nms, img_meta)
         boxes, scores = results.bboxes, results.scores
         if rescale:
             boxes = scale_boxes(boxes, [1 / factor for factor in img_meta['scale_factor']])

@@ -11,16 +11,29 @@ boxes at once on a CPU, in vectorised operations; torchvision's kernel takes one
 pair after the other.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torchvision
 from torch import Tensor
 
+PLAIN_NMS = {'type', 'iou_threshold'}
+"""Settings of mmcv's ``nms_cfg`` that :func:`batched_nms_topk` carries out."""
 BLOCK = 256
 """Candidates that are compared at once on a CPU: what they need fits into its caches."""
 GROWTH_MARGIN = 1.5
 """How many more candidates to take than the share kept so far calls for."""
 SORT_AHEAD = 4
 """Candidates to sort at first, per box wanted; where these run out, eight times as many."""
+
+
+def is_plain_nms(nms_cfg: Mapping[str, Any]) -> bool:
+    """Whether a config asks for greedy suppression within each class and nothing else.
+
+    Soft suppression, ``class_agnostic``, ``max_num`` and the like need mmcv's ``batched_nms``.
+    """
+    return nms_cfg.get('type', 'nms') == 'nms' and set(nms_cfg) <= PLAIN_NMS
 
 
 def batched_nms_topk(

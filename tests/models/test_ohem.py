@@ -16,7 +16,7 @@ def proposals(count: int, size: int, seed: int) -> InstanceData:
 
 
 def naive_losses(head, features, sampling_results, budget: int) -> tuple:
-    """Losses of the hardest RoIs, one RoI at a time, divided by the budget."""
+    """Losses of the hardest RoIs, one RoI at a time, divided by min(budget, RoIs)."""
     rois = bbox2roi([result.priors for result in sampling_results])
     labels, _, targets, _ = head.bbox_head.get_targets(sampling_results, head.train_cfg)
     results = head._bbox_forward(features, rois)
@@ -27,7 +27,8 @@ def naive_losses(head, features, sampling_results, budget: int) -> tuple:
         box_losses.append(box_loss * float(labels[row] < head.bbox_head.num_classes))
     cls_losses, box_losses = torch.stack(cls_losses), torch.stack(box_losses)
     order = (cls_losses + box_losses).argsort(descending=True)[:budget]
-    return cls_losses[order].sum() / budget, 2 * box_losses[order].sum() / budget, order
+    count = min(budget, len(rois))  # the authors' divisor
+    return cls_losses[order].sum() / count, 2 * box_losses[order].sum() / count, order
 
 
 @pytest.mark.parametrize(
