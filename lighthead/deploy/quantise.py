@@ -15,6 +15,7 @@ stay:
   compared with thresholds.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,8 +28,8 @@ from lighthead.inference.inputs import IMAGE_SUFFIXES
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.exported import missing_extra
 
-FLOAT_LAYERS = ('dense.backbone.conv1.', 'dense.rpn_cls.', 'dense.rpn_reg.')
-"""Convolutions that stay in float, by their weights' names."""
+FLOAT_LAYERS = ('dense.rpn_cls.', 'dense.rpn_reg.')
+"""Convolutions that stay in float, by their weights' names; the first one stays too."""
 QUANTISED = ('Conv', 'Concat', 'MaxPool', 'Reshape', 'Relu', 'Slice', 'Split', 'Transpose')
 """ONNX operators that a quantised tensor may pass through."""
 CALIBRATION_IMAGES = 200
@@ -88,7 +89,8 @@ def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
             return next(self.iterator, None)
 
     nodes = dense_nodes(model)
-    excluded = [node.name for node in nodes if _stays_float(node)]
+    first = first_convolutions(model)
+    excluded = [node.name for node in nodes if node.name in first or _stays_float(node)]
     chosen = [n.name for n in nodes if n.op_type in QUANTISED and n.name not in excluded]
     out = path / 'int8.onnx'
     quantize_static(
@@ -118,6 +120,22 @@ def dense_nodes(model) -> list:
             nodes.append(node)
             waiting += node.input
     return nodes
+
+
+def first_convolutions(model) -> set[str]:
+    """Names of the convolutions of an :class:`onnx.ModelProto` that see the images themselves."""
+    consumers = defaultdict(list)
+    for node in model.graph.node:
+        for name in node.input:
+            consumers[name].append(node)
+    waiting, names = [INPUTS[0]], set()
+    while waiting:
+        for node in consumers[waiting.pop()]:
+            if node.op_type == 'Conv':
+                names.add(node.name)
+            elif node.op_type != 'Shape':
+                waiting += node.output
+    return names
 
 
 def _stays_float(node) -> bool:
