@@ -1,3 +1,3 @@
-# ShuffleNetV2 1x, the 140M cell of the paper's Table 7.
+# ShuffleNetV2, width 1.0x, the 140M cell of the paper's Table 7.
 _base_ = 'lighthead_shufflev2star.py'
 model = dict(backbone=dict(star=False))

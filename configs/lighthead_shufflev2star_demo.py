@@ -1,6 +1,6 @@
-# The demo (make demo): ShuffleNetV2* 0.5x from scratch on the 100 pictures of data/demo, in
-# minutes on two cores. It changes what little data and time ask for; the network is the main one's
-# but for two settings that small pictures need.
+# The demo (make demo): ShuffleNetV2*, width 0.5x, from scratch on the 100 images of data/demo, in
+# minutes on two cores. The schedule is for little data and time; the network is the main config's
+# but for two settings that small images need.
 _base_ = 'finetune/lighthead_shufflev2star_x0_5.py'
 data_root = 'data/demo/'
 scale = (256, 256)
@@ -8,8 +8,8 @@ max_epochs = 60
 classes = 6
 
 model = dict(
-    # Stage4 keeps stride 16: at 32 a picture of 256 px would be 8 x 8, and an object hardly a cell.
-    backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None, dilated_stage4=True),
+    # Stage4 keeps stride 16: at 32 an image of 256 px would be 8 x 8, and an object hardly a cell.
+    backbone=dict(init_cfg=None, dilated_stage4=True),
     neck=dict(kernel_size=3),  # 15 is meant for maps of 25 x 38
     roi_head=dict(
         bbox_roi_extractor=dict(featmap_strides=[16]),

@@ -1,4 +1,4 @@
-# ShuffleNetV2* 1.5x, the 300M cell of the paper's Table 7.
+# ShuffleNetV2*, width 1.5x, the 300M cell of the paper's Table 7.
 _base_ = 'lighthead_shufflev2star.py'
 model = dict(
     backbone=dict(

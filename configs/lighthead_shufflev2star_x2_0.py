@@ -1,4 +1,4 @@
-# ShuffleNetV2* 2x, the 500M cell of the paper's Table 7.
+# ShuffleNetV2*, width 2.0x, the 500M cell of the paper's Table 7.
 _base_ = 'lighthead_shufflev2star.py'
 model = dict(
     backbone=dict(

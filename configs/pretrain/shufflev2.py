@@ -1,3 +1,3 @@
-# ImageNet pretraining of ShuffleNetV2 1x.
+# ImageNet pretraining of ShuffleNetV2, width 1.0x.
 _base_ = 'shufflev2star.py'
 model = dict(backbone=dict(star=False))

@@ -1,3 +1,3 @@
-# ImageNet pretraining of ShuffleNetV2 0.5x.
+# ImageNet pretraining of ShuffleNetV2, width 0.5x.
 _base_ = 'shufflev2star_x0_5.py'
 model = dict(backbone=dict(star=False))

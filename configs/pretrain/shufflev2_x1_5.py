@@ -1,3 +1,3 @@
-# ImageNet pretraining of ShuffleNetV2 1.5x.
+# ImageNet pretraining of ShuffleNetV2, width 1.5x.
 _base_ = 'shufflev2star_x1_5.py'
 model = dict(backbone=dict(star=False))

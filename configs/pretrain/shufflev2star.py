@@ -1,4 +1,4 @@
-# ImageNet pretraining of ShuffleNetV2* 1x:
+# ImageNet pretraining of ShuffleNetV2*, width 1.0x:
 #   python tools/pretrain.py configs/pretrain/shufflev2star.py --data-root data/imagenet
 # The detection configs take what it writes:
 #   --cfg-options model.backbone.init_cfg.checkpoint=work_dirs/shufflev2star/epoch_240.pth

@@ -1,7 +1,7 @@
-# ShuffleNetV2* 1x fine-tuned from ShuffleNetV2's published weights, instead of 3e5 steps from
+# ShuffleNetV2*, width 1.0x, fine-tuned from ShuffleNetV2's published weights, instead of 3e5 steps from
 # scratch. The start is lossless: the added layers pass their input on, fc comes along, and batch
 # norm keeps its statistics (norm_eval), so that the first step sees v2's own outputs. A tenth of
-# the steps at a tenth of the rate: our choice, not measured.
+# the steps at a tenth of the rate: a guess, not measured.
 # The other widths: --cfg-options model.backbone.widen_factor=0.5
 #   model.backbone.init_cfg.checkpoint=torchvision://shufflenet_v2_x0_5
 _base_ = 'shufflev2star.py'

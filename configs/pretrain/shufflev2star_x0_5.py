@@ -1,3 +1,3 @@
-# ImageNet pretraining of ShuffleNetV2* 0.5x.
+# ImageNet pretraining of ShuffleNetV2*, width 0.5x.
 _base_ = 'shufflev2star.py'
 model = dict(backbone=dict(widen_factor=0.5))

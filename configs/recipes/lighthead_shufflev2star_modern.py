@@ -1,6 +1,6 @@
 # A second, modern recipe for the main detector: AdamW with a cosine and a warm-up, multi-scale
 # training, colour augmentation, averaged weights with a warm-up of their own. Network, losses and
-# OHEM stay the authors'. The figures are our choice from common practice and were not measured.
+# OHEM stay the authors'. The figures follow common practice and were not measured.
 _base_ = '../lighthead_shufflev2star.py'
 max_epochs = 24
 train_pipeline = [

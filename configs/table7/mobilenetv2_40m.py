@@ -1,7 +1,8 @@
 # MobileNet v2 0.15, the 40M cell of the paper's Table 7:
 # 39.3 M multiply-adds at 224, complexity-matched.
-# No weights are published: it starts from scratch, the norms train, nothing is frozen. With weights
-# of your own, set init_cfg, and frozen_stages=1 and norm_eval=True as the authors do.
+# Nobody publishes weights of this network: it starts from scratch, the norms train, nothing is
+# frozen. With weights of your own (tools/pretrain.py), set init_cfg, and as the authors do
+# frozen_stages=0, norm_eval=True and norm_cfg=dict(type='BN', requires_grad=False).
 _base_ = '../lighthead_shufflev2star.py'
 model = dict(
     backbone=dict(

@@ -1,4 +1,4 @@
-# Light Xception 1x, the 140M cell of the paper's Table 7:
+# Light Xception, width 1.0x, the 140M cell of the paper's Table 7:
 # 143.1 M multiply-adds at 224.
 _base_ = 'xception_40m.py'
 model = dict(

@@ -1,4 +1,4 @@
-# Light Xception 1.5x, the 300M cell of the paper's Table 7:
+# Light Xception, width 1.5x, the 300M cell of the paper's Table 7:
 # 308.1 M multiply-adds at 224.
 _base_ = 'xception_40m.py'
 model = dict(

@@ -1,4 +1,4 @@
-# Light Xception 2x, the 500M cell of the paper's Table 7:
+# Light Xception, width 2.0x, the 500M cell of the paper's Table 7:
 # 523.7 M multiply-adds at 224, complexity-matched.
 _base_ = 'xception_40m.py'
 model = dict(

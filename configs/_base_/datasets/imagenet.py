@@ -1,6 +1,6 @@
 # ImageNet in data/imagenet (train/<class>/*.JPEG, val/<class>/*.JPEG), or --data-root.
 # Scale augmentation less aggressive than the usual 8 % of the area (ShuffleNet, arXiv 1707.01083,
-# section 4, which ShuffleNetV2 follows; it gives no number: a quarter is our choice), colours
+# section 4, which ShuffleNetV2 follows; it gives no number: a quarter is lighthead's choice), colours
 # jittered as in the authors' code, mirrored; evaluation at the central 224 of 256.
 data_root = 'data/imagenet/'
 train_dataloader = dict(

@@ -1,6 +1,7 @@
 # Light-Head R-CNN (arXiv 1711.07264), the S layout for small, fast networks, and the paper's
 # detector of ShuffleNet V2 (arXiv 1807.11164, Table 7): conv5 is kept at stride 32 and feeds the
-# separable convolution, the RPN stands on stage3 (stride 16).
+# separable convolution, the RPN works on stage3 (stride 16). docs/fidelity.md compares every setting
+# with the papers and with the authors' code.
 #
 # data_preprocessor without mean, std and bgr_to_rgb, and a backbone without act_cfg, take them
 # from the pretrained weights. Where they are written here, they must agree with the weights.
@@ -12,8 +13,10 @@ model = dict(
         widen_factor=1.0,
         star=True,
         out_indices=(1, 3),  # C4 = stage3 (stride 16), C5 = conv5 (stride 32)
-        frozen_stages=1,  # stem and first stage; authors' code
-        norm_eval=True,  # batch norm frozen; authors' code
+        frozen_stages=0,  # authors' code: what comes before stride 4; here conv1 and maxpool
+        # Batch norm is frozen, scale and shift too (authors' code).
+        norm_eval=True,
+        norm_cfg=dict(type='BN', requires_grad=False),
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://shufflenet_v2_x1_0'),
     ),
     neck=dict(
@@ -36,6 +39,8 @@ model = dict(
         bbox_coder=dict(
             type='DeltaXYWHBBoxCoder', target_means=[0.0] * 4, target_stds=[1.0, 1.0, 1.0, 1.0]
         ),
+        # One logit per anchor. The authors' code has two and a softmax, which is the sigmoid of
+        # their difference: the same probabilities for 15 M more multiply-adds.
         loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
         loss_bbox=dict(type='SmoothL1Loss', beta=1 / 9, loss_weight=1.0),  # sigma 3
     ),
@@ -77,7 +82,9 @@ model = dict(
                 type='MaxIoUAssigner',
                 pos_iou_thr=0.7,  # section 3.3
                 neg_iou_thr=0.3,
-                min_pos_iou=0.3,
+                # Each box gets its best anchor, however small the overlap (authors' code). With 0,
+                # a box that no anchor touches would get all the anchors that it does not touch.
+                min_pos_iou=1e-6,
                 match_low_quality=True,
                 ignore_iof_thr=-1,
             ),
@@ -88,7 +95,7 @@ model = dict(
                 neg_pos_ub=-1,
                 add_gt_as_proposals=False,
             ),
-            allowed_border=-1,
+            allowed_border=0,  # only anchors inside the image are trained (authors' code)
             pos_weight=-1,
             debug=False,
         ),
