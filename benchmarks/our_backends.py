@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from lighthead import Detector
-from lighthead.commands.export import ExportOptions, export
+from lighthead.cli import build_parser
+from lighthead.commands.export_job import export
 from lighthead.data.layout import find_coco_layout
 
 NEEDS = {
@@ -35,7 +36,8 @@ def export_all(checkpoint: Path, folder: Path, data_root: str | None) -> dict[st
         if not installed(*packages) or (int8 and not data_root):
             continue
         out = folder / f'{checkpoint.stem}{"_int8" if int8 else ""}{SUFFIXES[format_]}'
-        options = ExportOptions(str(checkpoint), format_, str(out))
+        words = ['export', str(checkpoint), '--format', format_, '--out', str(out)]
+        options = build_parser().parse_args(words)
         if int8:
             options.int8, options.data_root, options.eval_images = True, data_root, EVALUATED
             options.calib = str(find_coco_layout(data_root).train.img_dir)

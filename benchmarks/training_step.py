@@ -31,7 +31,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from lighthead.commands.config import load_config
-from lighthead.commands.train import build_runner
+from lighthead.commands.train_job import build_runner
 from lighthead.engine.amp import apply_amp
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.memory import peak_memory

@@ -1,27 +1,26 @@
 """lighthead: ShuffleNetV2* behind a Light-Head R-CNN head, for MMDetection.
 
-``import lighthead`` registers everything of the project in mmdet's registries.
-Where mmcv has no compiled operators (mmcv-lite), it also makes ``mmcv.ops``
-work on torchvision's, so import it before ``mmdet.apis`` and ``mmdet.models``.
+``import lighthead`` takes milliseconds and imports neither torch nor mmdet. It
+prepares what happens when mmdet is imported, before or after it: lighthead's
+backbones, heads, data sets and hooks are registered, and ``mmcv.ops`` works
+where mmcv has no compiled operators (:mod:`lighthead.compat.import_hook`).
 """
 
-from lighthead.compat.install_check import check_install
+from typing import TYPE_CHECKING
 
-check_install()
+from lighthead.compat import import_hook
 
-from lighthead.compat import mmcv_ops  # noqa: E402
-
-mmcv_ops.install()
-
-# They register. The models come first: the layouts of pretrained weights need the backbones.
-from lighthead import models  # noqa: E402, F401, I001
-from lighthead import data, engine, evaluation  # noqa: E402, F401
+if TYPE_CHECKING:
+    from lighthead.inference import Detector
 
 __version__ = '0.1.0'
 __all__ = ['Detector', '__version__']
 
+import_hook.install()
+
 
 def __getattr__(name: str) -> object:
+    """Import :class:`Detector`, and the runtime that it needs, at its first use."""
     if name == 'Detector':
         from lighthead.inference import Detector
 

@@ -1,72 +1,115 @@
-"""What the command lines in ``tools/`` share: arguments, error reporting, exit codes."""
+"""The command ``lighthead``: its sub-commands, its exit codes, and how errors are reported.
+
+A sub-command is a name in :data:`COMMANDS` and a module of that name in
+``lighthead/commands`` with a docstring whose first line is the help text,
+``EXAMPLES`` (shown at the end of ``--help``), ``add_arguments(parser)`` and
+``main(args)``. These modules are all imported to answer ``--help``, so they import
+torch, mmdet and what needs them inside ``main`` only. ``tools/*.py`` call
+:func:`main` with the name of their sub-command.
+"""
 
 import argparse
+import importlib
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from mmengine.config import DictAction
+import lighthead
+from lighthead.commands.arguments import Parser, add_debug
+from lighthead.compat.install_check import check_install
+from lighthead.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USER, UserError
 
-from lighthead.errors import EXIT_OK, EXIT_OURS, EXIT_USER, UserError
+COMMANDS = (
+    'train',
+    'test',
+    'infer',
+    'export',
+    'pretrain',
+    'speed',
+    'complexity',
+    'convert',
+    'info',
+)
+EXIT_CODES = 'exit codes: 0 success, 1 internal error (please report), 2 invalid input'
+EXIT_INTERRUPTED = 130
 
-EXIT_CODES = 'exit codes: 0 done, 2 a mistake in the input (one sentence says which), 1 ours'
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the sub-command that ``argv`` names (default: the command line) and return its exit code.
+
+    Raises:
+        SystemExit: for ``--help`` (0), and where the arguments are invalid (2).
+    """
+    parser = build_parser()
+    _complete(parser)
+    args = parser.parse_args(argv)
+    return run(args.main, args)
 
 
-def make_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with ``--debug`` and the exit codes in its help."""
-    parser = argparse.ArgumentParser(description=description, epilog=EXIT_CODES)
-    parser.add_argument('--debug', action='store_true', help='show tracebacks of errors')
+def build_parser() -> Parser:
+    """The parser of all sub-commands; ``args.main`` is the function to call."""
+    parser = Parser(
+        prog='lighthead',
+        description='ShuffleNetV2* behind a Light-Head R-CNN head, for MMDetection.',
+        epilog=f'lighthead COMMAND --help describes a command\n{EXIT_CODES}',
+    )
+    parser.add_argument('--version', action='version', version=lighthead.__version__)
+    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f'lighthead.commands.{name}')
+        text, examples = (module.__doc__ or name).splitlines()[0], module.EXAMPLES.strip('\n')
+        sub = subparsers.add_parser(
+            name,
+            help=text[0].lower() + text[1:].rstrip('.'),
+            description=text,
+            epilog=f'examples:\n{examples}\n\n{EXIT_CODES}',
+        )
+        module.add_arguments(sub)
+        add_debug(sub)
+        sub.set_defaults(main=module.main)
     return parser
-
-
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add mmdetection's ``--cfg-options``."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, e.g. train_dataloader.batch_size=4',
-    )
-
-
-def add_data_root(parser: argparse.ArgumentParser) -> None:
-    """Add ``--data-root``."""
-    parser.add_argument(
-        '--data-root',
-        metavar='DIR',
-        help='folder in COCO layout; classes come from its JSON (see data/README.md)',
-    )
-
-
-def add_launcher(parser: argparse.ArgumentParser) -> None:
-    """Add mmdetection's ``--launcher`` and ``--local-rank``."""
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
 def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespace) -> int:
     """Call ``main(args)`` and turn what happens into an exit code.
 
-    A :class:`UserError` is printed as one sentence; a closed pipe or Ctrl-C
-    ends quietly; anything else is ours and keeps its traceback.
+    The message of a :class:`UserError` is printed without its traceback, unless
+    ``args.debug`` is set; Ctrl-C ends quietly; anything else is an internal
+    error and prints its traceback.
     """
     try:
         return main(args) or EXIT_OK
     except UserError as error:
-        if args.debug:
-            traceback.print_exc()
-        print(f'error: {error}', file=sys.stderr)
-        return EXIT_USER
+        return _report(error, args.debug)
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
-        return 130
-    except Exception:
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if isinstance(error, ImportError):
+            try:
+                check_install()
+            except UserError as cause:
+                return _report(cause, args.debug)
         traceback.print_exc()
-        print('This looks like a fault of ours: please report it.', file=sys.stderr)
-        return EXIT_OURS
+        print('This is an internal error of lighthead: please report it.', file=sys.stderr)
+        return EXIT_INTERNAL
+
+
+def _report(error: UserError, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    print(f'error: {error}', file=sys.stderr)
+    return EXIT_USER
+
+
+def _complete(parser: Parser) -> None:
+    """Answer the shell's request for completions, where argcomplete is installed."""
+    try:
+        import argcomplete
+    except ImportError:
+        return
+    argcomplete.autocomplete(parser)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

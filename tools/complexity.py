@@ -1,9 +1,8 @@
-"""How a detector's multiply-adds divide over its parts."""
+"""The command ``lighthead complexity``."""
 
 import sys
 
-from lighthead.cli import run
-from lighthead.commands.complexity import build_parser, main
+from lighthead.cli import main
 
 if __name__ == '__main__':
-    sys.exit(run(main, build_parser().parse_args()))
+    sys.exit(main(['complexity', *sys.argv[1:]]))

@@ -1,9 +1,8 @@
-"""How fast is it really, here: the speed experiments of the ShuffleNet V2 paper."""
+"""The command ``lighthead speed``."""
 
 import sys
 
-from lighthead.cli import run
-from lighthead.commands.speed import build_parser, main
+from lighthead.cli import main
 
 if __name__ == '__main__':
-    sys.exit(run(main, build_parser().parse_args()))
+    sys.exit(main(['speed', *sys.argv[1:]]))

@@ -1,18 +1,10 @@
-"""Converts a foreign checkpoint, once, into one that loads without unpickling.
+"""Conversion of a foreign checkpoint into one that loads without unpickling."""
 
-``python -m lighthead.checkpoint.convert IN.pth OUT.pth --trust-checkpoint``
-unpickles IN, which may run code that it carries, keeps its weights and what
-of its meta data is plain, and writes OUT.
-"""
-
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from lighthead.checkpoint.plain_data import to_plain
 from lighthead.checkpoint.safe_files import load_checkpoint_file, save_checkpoint_file
-from lighthead.cli import make_parser, run
 from lighthead.errors import UserError
 
 
@@ -36,25 +28,3 @@ def _is_plain(value: Any) -> bool:
     except UserError:
         return False
     return True
-
-
-def main(args: argparse.Namespace) -> None:
-    dropped = convert_checkpoint(args.source, args.target, args.trust_checkpoint)
-    left_out = f'; left out of its meta data: {", ".join(dropped)}' if dropped else ''
-    print(f'wrote {args.target}{left_out}')
-
-
-def parse_args() -> argparse.Namespace:
-    parser = make_parser(__doc__.splitlines()[0])
-    parser.add_argument('source', type=Path)
-    parser.add_argument('target', type=Path)
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='unpickle SOURCE, which may run code that it carries',
-    )
-    return parser.parse_args()
-
-
-if __name__ == '__main__':
-    sys.exit(run(main, parse_args()))

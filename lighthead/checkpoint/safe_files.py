@@ -121,8 +121,8 @@ def _read(path: Path, trust: bool, map_location: Any) -> Any:
         if not trust:
             raise UserError(
                 f'{path} holds pickled objects, which can run code when they are loaded: if you '
-                'trust its maker, convert it once with `python -m lighthead.checkpoint.convert '
-                f'{path} converted.pth --trust-checkpoint`.'
+                'trust its maker, convert it once with `lighthead convert {path} '
+                'converted.pth --trust-checkpoint`.'
             ) from None
     except _LOAD_ERRORS as error:
         raise UserError(_damaged(path, error)) from error

@@ -1,1 +1,1 @@
-
+"""The sub-commands of ``lighthead``, a module each; see :mod:`lighthead.cli`."""

@@ -1,26 +1,26 @@
-"""``tools/complexity.py``: how detectors' multiply-adds divide over their parts."""
+"""Count a detector's multiply-adds (the paper's FLOPs) and how they divide over its parts."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch.nn as nn
-from rich.console import Console
+from lighthead.commands.speed import height_width
 
-from lighthead.cli import EXIT_CODES
-from lighthead.commands.speed import BriefParser, height_width
+if TYPE_CHECKING:
+    from torch import nn
 
+EXAMPLES = """
+  lighthead complexity lighthead_shufflev2star
+  lighthead complexity lighthead_shufflev2 lighthead_shufflev2star --table7
+"""
 SIZES = ((800, 1200), (800, 1216))
 """Height and width: the paper's size, unpadded, and padded to a multiple of 32."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``tools/complexity.py``."""
-    parser = BriefParser(
-        description="How a detector's multiply-adds (the paper's FLOPs) divide over its parts.",
-        epilog=EXIT_CODES,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lighthead complexity``."""
     parser.add_argument('config', nargs='+', help='of a detector; mmdet:<path> for one of mmdet')
     parser.add_argument(
         '--shape',
@@ -35,8 +35,6 @@ def build_parser() -> argparse.ArgumentParser:
         action='store_true',
         help="a row of Markdown for each config, with the paper's figures of Table 7",
     )
-    parser.add_argument('--debug', action='store_true', help='show tracebacks of errors')
-    return parser
 
 
 def main(args: argparse.Namespace) -> None:
@@ -52,7 +50,9 @@ def main(args: argparse.Namespace) -> None:
         _print_shares(build_mmdet_detector(config), config, args.shape)
 
 
-def _print_shares(model: nn.Module, config: str, shapes: Sequence[tuple[int, int]]) -> None:
+def _print_shares(model: 'nn.Module', config: str, shapes: Sequence[tuple[int, int]]) -> None:
+    from rich.console import Console
+
     from lighthead.speed.detectors.complexity import detector_shares
     from lighthead.speed.report.page import Table
     from lighthead.speed.report.terminal import rich_table

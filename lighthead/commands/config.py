@@ -1,11 +1,20 @@
 """How every command reads a config: config < ``--data-root`` < ``--cfg-options``."""
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 from lighthead.data.layout import apply_data_root
 from lighthead.errors import UserError
+
+
+def parse_cfg_options(texts: Sequence[str] | None) -> dict:
+    """``KEY=VALUE`` texts as a dict of values, interpreted as mmdetection does."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    return parser.parse_args(['--cfg-options', *texts] if texts else []).cfg_options
 
 
 def load_config(path: str, data_root: str | None = None, cfg_options: dict | None = None) -> Config:

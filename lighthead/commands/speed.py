@@ -1,16 +1,16 @@
-"""``lighthead speed``: the paper's speed experiments on this machine."""
+"""Measure speed: the experiments of the ShuffleNet V2 paper on this machine."""
 
 import argparse
-import math
 import sys
 import warnings
 from pathlib import Path
 
-from rich.console import Console
+from lighthead.commands.arguments import Parser, add_debug, positive_number, whole_number
 
-from lighthead.cli import EXIT_CODES
-from lighthead.errors import EXIT_USER
-
+EXAMPLES = """
+  lighthead speed detector lighthead_shufflev2star --shape 800x1200
+  lighthead speed guidelines --quick --out outputs/speed
+"""
 SUBCOMMANDS = {
     'detector': 'images/s and time per part of one or several detectors (Table 7)',
     'table8': 'every network of Table 8, and your own: MACs and speed next to the paper',
@@ -28,33 +28,6 @@ WIDTH = 160
 """Of tables that go to a file or a pipe."""
 
 
-class BriefParser(argparse.ArgumentParser):
-    """A parser that answers bad arguments with one line."""
-
-    def error(self, message: str) -> None:
-        """Print the error message and exit with 2."""
-        print(f'error: {message}; see {self.prog} --help', file=sys.stderr)
-        raise SystemExit(EXIT_USER)
-
-
-def at_least_one(text: str) -> int:
-    """An integer of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least 1')
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """A positive, finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number of seconds above 0')
-    return value
-
-
 def height_width(text: str) -> tuple[int, int]:
     """``224``, or ``HxW`` such as ``480x640``."""
     parts = text.lower().split('x')
@@ -66,18 +39,14 @@ def height_width(text: str) -> tuple[int, int]:
     return height, width
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line of ``tools/speed.py``."""
-    parser = BriefParser(
-        description='How fast is it really, here: the speed experiments of ShuffleNet V2.',
-        epilog=EXIT_CODES,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the experiments, each with its arguments."""
     subparsers = parser.add_subparsers(
-        dest='subcommand', metavar='SUBCOMMAND', required=True, parser_class=BriefParser
+        dest='subcommand', metavar='SUBCOMMAND', required=True, parser_class=Parser
     )
     for name, text in SUBCOMMANDS.items():
-        sub = subparsers.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
-        sub.add_argument('--debug', action='store_true', help='show tracebacks of errors')
+        sub = subparsers.add_parser(name, help=text, description=text)
+        add_debug(sub, nested=True)
         sub.add_argument(
             '--out',
             type=Path,
@@ -96,13 +65,12 @@ def build_parser() -> argparse.ArgumentParser:
         subparsers.choices[name].add_argument(
             'results', nargs=count, type=Path, metavar='RESULTS.json'
         )
-    return parser
 
 
 def _add_conditions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='cpu', help='cpu (default), cuda, cuda:1')
-    parser.add_argument('--threads', type=at_least_one, metavar='N', help='CPU threads')
-    parser.add_argument('--batch', type=at_least_one, metavar='N', help='images per call')
+    parser.add_argument('--threads', type=whole_number(), metavar='N', help='CPU threads')
+    parser.add_argument('--batch', type=whole_number(), metavar='N', help='images per call')
     parser.add_argument('--fuse-bn', action='store_true', help='fold batch norm into convolutions')
     parser.add_argument('--channels-last', action='store_true', help='NHWC memory format')
     parser.add_argument(
@@ -113,7 +81,11 @@ def _add_conditions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--amp', action='store_true', help='--precision fp16 on GPU, bf16 on CPU')
     parser.add_argument('--compile', action='store_true', help='torch.compile')
     parser.add_argument(
-        '--min-time', type=seconds, default=2.0, metavar='S', help='seconds per measurement (2)'
+        '--min-time',
+        type=positive_number,
+        default=2.0,
+        metavar='S',
+        help='seconds per measurement (2)',
     )
     parser.add_argument('--quick', action='store_true', help='a rough answer in about a minute')
     parser.add_argument(
@@ -178,6 +150,8 @@ def settle_precision(args: argparse.Namespace) -> None:
 
 def main(args: argparse.Namespace) -> int | None:
     """Run the subcommand, print its tables and write its files."""
+    from rich.console import Console
+
     from lighthead.speed.experiments import layout, run_experiment
     from lighthead.speed.harness.record import read_record
     from lighthead.speed.report import prepare_folder, write_report

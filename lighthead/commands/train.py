@@ -1,110 +1,42 @@
-"""Training, from a config file to checkpoints (what ``tools/train.py`` calls)."""
+"""Train a detector."""
 
-from dataclasses import dataclass
-from pathlib import Path
+import argparse
+import os
 
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from lighthead.commands import arguments
 
-from lighthead.checkpoint.plain_config import config_from_json
-from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
-from lighthead.commands.config import load_config, resolve_work_dir
-from lighthead.data.check import check_data
-from lighthead.engine.amp import apply_amp
-from lighthead.engine.distributed import join_processes, leaving_together
-from lighthead.errors import UserError
-from lighthead.weights import adapt_model_cfg, from_scratch
+EXAMPLES = """
+  lighthead train lighthead_shufflev2star --data-root data/coco
+  lighthead train finetune/lighthead_shufflev2star_x0_5 --data-root my_data
+  torchrun --nproc_per_node=8 -m lighthead train CONFIG --launcher pytorch
+"""
 
 
-@dataclass
-class TrainOptions:
-    """The command line of ``tools/train.py``; see its ``--help``."""
-
-    config: str
-    work_dir: str | None = None
-    resume: str | bool = False
-    amp: bool = False
-    auto_scale_lr: bool = False
-    from_scratch: bool = False
-    data_root: str | None = None
-    seed: int | None = None
-    launcher: str = 'none'
-    cfg_options: dict | None = None
-
-
-def train(options: TrainOptions) -> Path:
-    """Train a detector and return its work dir.
-
-    Everything that the user may have got wrong is looked at first: the config,
-    the data, the weights, the work dir; only then does the long work start.
-    """
-    cfg = load_config(options.config, options.data_root, options.cfg_options)
-    work_dir = Path(resolve_work_dir(cfg, options.config, options.work_dir))
-    resume = set_resume(cfg, options.resume, work_dir)
-    protect_earlier_run(work_dir, bool(options.resume))
-    cfg.launcher = options.launcher
-    join_processes(cfg)
-    set_seed(cfg, options.seed)
-    if options.auto_scale_lr:
-        cfg.auto_scale_lr.enable = True
-    if options.amp:
-        apply_amp(cfg)
-    if options.from_scratch:
-        from_scratch(cfg.model)
-    report = check_data(cfg)
-    if is_main_process():
-        print('\n'.join(report.summary()), flush=True)
-    if resume:
-        take_preprocessing(cfg, load_checkpoint_file(resume)['meta'])
-    else:
-        adapt_model_cfg(cfg.model)
-    with leaving_together():
-        build_runner(cfg).train()
-    return work_dir
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``lighthead train``."""
+    arguments.add_config(parser, 'lighthead_shufflev2star')
+    parser.add_argument('--work-dir', help='logs and checkpoints (work_dirs/<config>)')
+    arguments.add_data_root(parser)
+    arguments.add_resume(parser)
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bf16 on a CPU)')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate to the batch size'
+    )
+    parser.add_argument(
+        '--from-scratch',
+        action='store_true',
+        help='no pretrained weights: batch norm trains, nothing is frozen',
+    )
+    parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
+    arguments.add_launcher(parser)
+    arguments.add_cfg_options(parser)
 
 
-def build_runner(cfg: Config) -> Runner:
-    """The runner that ``cfg.runner_type`` names."""
-    return RUNNERS.build(cfg)
+def main(args: argparse.Namespace) -> None:
+    """Train."""
+    from lighthead.commands.config import parse_cfg_options
+    from lighthead.commands.train_job import train
 
-
-def set_seed(cfg: Config, seed: int | None) -> None:
-    """One seed for the weights, the order of the images and their augmentation."""
-    if seed is not None:
-        cfg.merge_from_dict({'randomness.seed': seed})
-
-
-def set_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | None:
-    """Make a config continue from a checkpoint, and return that, for the value of ``--resume``."""
-    if not resume:
-        return None
-    if isinstance(resume, str) and not Path(resume).is_file():
-        raise UserError(f'--resume: there is no checkpoint {resume}.')
-    latest = resume if isinstance(resume, str) else find_latest_checkpoint(work_dir)
-    if latest is None:
-        raise UserError(
-            f'--resume: {work_dir} holds no checkpoint that can be loaded: start without --resume, '
-            'or name a checkpoint.'
-        )
-    cfg.resume, cfg.load_from = True, str(latest)
-    return cfg.load_from
-
-
-def take_preprocessing(cfg: Config, meta: dict) -> None:
-    """Fill in from a checkpoint's ``meta`` what its run took from pretrained weights."""
-    model = config_from_json(meta['config_json']).model
-    cfg.model.data_preprocessor = model.data_preprocessor
-    if 'act_cfg' in model.backbone:
-        cfg.model.backbone.act_cfg = model.backbone.act_cfg
-
-
-def protect_earlier_run(work_dir: Path, resuming: bool) -> None:
-    """Stop before a new run would overwrite the checkpoints of another."""
-    earlier = sorted(work_dir.glob('*.pth'))
-    if earlier and not resuming:
-        raise UserError(
-            f'{work_dir} already holds a run ({earlier[0].name}): continue it with --resume, '
-            'or choose another --work-dir.'
-        )
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
+    args.cfg_options = parse_cfg_options(args.cfg_options)
+    train(args)

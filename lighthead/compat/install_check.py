@@ -1,14 +1,16 @@
-"""Say in one sentence what an environment lacks, before a library fails in its own words.
+"""Name the library that is missing or does not fit, before one fails with an error of its own.
 
-``import lighthead`` calls :func:`check_install` first. The libraries are
+When mmdet is imported, :mod:`lighthead.compat.import_hook` has the libraries
+checked; the command line checks them where an import has failed. They are
 imported in the order in which they need each other, so the first one that does
-not fit is the one named. Nothing is looked up twice: lighthead imports all of
-them anyway.
+not fit is the one named.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from types import ModuleType, TracebackType
 
 from lighthead.errors import EXIT_USER, InstallError
@@ -22,22 +24,24 @@ OPENCV_LIBRARIES = 'apt-get install -y libgl1 libglib2.0-0 libxcb1'
 
 
 def check_install() -> None:
-    """Raise an :class:`InstallError` that names the library at fault and the way out.
+    """Check everything.
 
-    Uncaught, it prints its sentence without a traceback, and Python exits with 2.
+    Raises:
+        InstallError: names the library at fault and the way out.
     """
-    try:
-        check_torch()
-        check_opencv()
-        check_mmcv()
-        check_mmdet()
-    except InstallError:
-        print_sentence_only()
-        raise
+    check_libraries()
+    check_mmdet()
+
+
+def check_libraries() -> None:
+    """Check what mmdet needs, before it is imported; see :func:`check_install`."""
+    check_torch()
+    check_opencv()
+    check_mmcv()
 
 
 def check_torch() -> None:
-    """torch is new enough, and torchvision's operators load beside it."""
+    """torch is new enough, and torchvision's operators load with it."""
     torch = load('torch', "pip install 'torch>=2.6' 'torchvision>=0.21'")
     if release(torch) < TORCH:
         raise InstallError(
@@ -136,17 +140,27 @@ def torchvision_for(torch: ModuleType) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What a library said, without the rest of its explanation."""
+    """The first line of an error message."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip('.') if lines else type(error).__name__
 
 
-def print_sentence_only() -> None:
-    """From here on an uncaught InstallError prints one sentence and exits with 2.
+@contextlib.contextmanager
+def report_without_traceback() -> Iterator[None]:
+    """An InstallError that leaves the block prints its message alone, if nothing catches it.
 
-    Notebooks and test runners show errors in their own way and are unaffected;
-    at an interactive prompt the sentence is printed and the prompt stays.
+    Python then exits with 2. Notebooks and test runners show errors in their
+    own way and are unaffected; at an interactive prompt the prompt stays.
     """
+    try:
+        yield
+    except InstallError:
+        hide_traceback()
+        raise
+
+
+def hide_traceback() -> None:
+    """Make Python's excepthook print the message of an InstallError without its traceback."""
     earlier = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

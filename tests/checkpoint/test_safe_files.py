@@ -125,7 +125,7 @@ def test_trusted_foreign_checkpoint_loads_and_converts(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_convert_as_a_command(tmp_path: Path) -> None:
     torch.save({**content(), 'extra': np.arange(3)}, tmp_path / 'foreign.pth')
-    command = [sys.executable, '-m', 'lighthead.checkpoint.convert', 'foreign.pth', 'plain.pth']
+    command = [sys.executable, '-m', 'lighthead', 'convert', 'foreign.pth', 'plain.pth']
     refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stderr.strip().splitlines()[-1].startswith('error: foreign.pth holds pickled')

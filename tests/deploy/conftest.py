@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from mmdet.models.detectors import BaseDetector
 
-from lighthead.commands.export import ExportOptions, load_for_export, write_export
+from lighthead.commands.export_job import load_for_export, write_export
 
+from ..command_line import parse
 from ..small_detector import small_config, write_checkpoint
 
 NEEDS = {'onnx': ('onnx', 'onnxscript', 'onnxruntime'), 'openvino': ('onnx', 'openvino')}
@@ -34,7 +35,7 @@ def checkpoint(tmp_path_factory) -> Path:
 @pytest.fixture(scope='session')
 def detector_model(checkpoint) -> BaseDetector:
     """Its model."""
-    return load_for_export(ExportOptions(str(checkpoint), 'onnx', ''))[0]
+    return load_for_export(parse('export', checkpoint, out='unused.onnx'))[0]
 
 
 @pytest.fixture(scope='session')
@@ -45,7 +46,7 @@ def exported(checkpoint, tmp_path_factory):
     def get(name: str) -> Path:
         need(name)
         if name not in files:
-            model, meta = load_for_export(ExportOptions(str(checkpoint), name, ''))
+            model, meta = load_for_export(parse('export', checkpoint, format=name, out='unused'))
             files[name] = write_export(model, meta, name, tmp_path_factory.mktemp(name))
         return files[name]
 

@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from lighthead import Detector
-from lighthead.commands import export as command
-from lighthead.commands.export import ExportOptions, export, load_for_export, write_export
+from lighthead.commands import export_job as command
+from lighthead.commands.export_job import export, load_for_export, write_export
 from lighthead.deploy.check_export import CASES, check_export
 from lighthead.deploy.metadata import DENSE_OUTPUTS, ExportMeta
 from lighthead.errors import UserError
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.exported import open_exported
 
+from ..command_line import parse
 from ..small_detector import CATEGORY_IDS, CLASSES, small_config, write_checkpoint
 from .conftest import need
 
@@ -129,7 +130,7 @@ def test_openvino_in_bf16_with_a_backbone_that_shuffles(tmp_path):
     cfg = small_config(score_thr=0.0)
     cfg.model.backbone.type = 'AuthorsShuffleNetV2'
     path = write_checkpoint(cfg, tmp_path / 'detector.pth')
-    model, meta = load_for_export(ExportOptions(str(path), 'onnx', ''))
+    model, meta = load_for_export(parse('export', path, out='unused.onnx'))
     file = write_export(model, meta, 'onnx', tmp_path)
     image = np.random.default_rng(0).integers(0, 256, (96, 120, 3), dtype=np.uint8)
     full = Detector(file, backend='openvino', score_thr=0.0)(image)
@@ -166,7 +167,7 @@ def test_bad_metadata(change, message):
 def test_command_writes_and_checks(checkpoint, tmp_path, capsys):
     need('onnx')
     out = tmp_path / 'detector.onnx'
-    export(ExportOptions(str(checkpoint), 'onnx', str(out), score_thr=0.2, nms_pre=200))
+    export(parse('export', checkpoint, out=out, score_thr=0.2, nms_pre=200))
     printed = capsys.readouterr().out
     assert 'opset 18' in printed
     assert 'three images of different sizes' in printed
@@ -185,7 +186,7 @@ def test_nothing_is_left_where_the_answers_differ(checkpoint, tmp_path, monkeypa
 
     monkeypatch.setattr(command, 'open_exported', shifted)
     with pytest.raises(UserError, match='does not agree with torch'):
-        export(ExportOptions(str(checkpoint), 'onnx', str(tmp_path / 'detector.onnx')))
+        export(parse('export', checkpoint, out=tmp_path / 'detector.onnx'))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -202,7 +203,7 @@ def test_nothing_is_left_where_the_answers_differ(checkpoint, tmp_path, monkeypa
 def test_options_that_do_not_fit(options, message, checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message):
-        export(ExportOptions(str(checkpoint), **options))
+        export(parse('export', checkpoint, **options))
 
 
 def test_arguments_of_the_detector_that_do_not_fit(checkpoint, exported, tmp_path):
@@ -235,7 +236,7 @@ def test_other_padding_is_refused(tmp_path):
     cfg.model.data_preprocessor.pad_size_divisor = 1
     path = write_checkpoint(cfg, tmp_path / 'detector.pth')
     with pytest.raises(UserError, match='pad_size_divisor'):
-        export(ExportOptions(str(path), 'onnx', str(tmp_path / 'detector.onnx')))
+        export(parse('export', path, out=tmp_path / 'detector.onnx'))
 
 
 def test_unmatched_detections_need_an_explanation(detector_model):

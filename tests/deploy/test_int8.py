@@ -1,18 +1,20 @@
 """Quantisation: what is quantised, what stays in float, and what the command prints."""
 
 import json
+from argparse import Namespace
 
 import cv2
 import numpy as np
 import pytest
 
 from lighthead import Detector
-from lighthead.commands.export import ExportOptions, export, int8_report
+from lighthead.commands.export_job import export, int8_report
 from lighthead.deploy.quantise import calibration_files, calibration_inputs, dense_nodes
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured
 from lighthead.inference.preprocess import Preprocess
 
+from ..command_line import parse
 from ..small_detector import CATEGORY_IDS, CLASSES
 from .conftest import need
 
@@ -40,16 +42,9 @@ def data_root(tmp_path_factory):
     return root
 
 
-def int8_options(checkpoint, name, out, data_root) -> ExportOptions:
-    return ExportOptions(
-        str(checkpoint),
-        name,
-        str(out),
-        int8=True,
-        calib=str(data_root / 'val'),
-        calib_images=3,
-        data_root=str(data_root),
-    )
+def int8_options(checkpoint, name, out, data_root) -> Namespace:
+    calibration = dict(calib=data_root / 'val', calib_images=3, data_root=data_root)
+    return parse('export', checkpoint, format=name, out=out, int8=True, **calibration)
 
 
 @pytest.mark.slow

@@ -23,8 +23,8 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
-from lighthead.cli import run
-from lighthead.commands.train import TrainOptions, train
+from lighthead.cli import build_parser, run
+from lighthead.commands.train_job import train
 from lighthead.evaluation import CocoDetMetric
 from lighthead.models import AllRoIsSampler
 
@@ -159,16 +159,11 @@ def main(args: argparse.Namespace) -> None:
         'train_cfg.max_epochs': 1,
         **{f'{s}_dataloader.{k}': v for s in ('train', 'val', 'test') for k, v in loader.items()},
     }
-    train(
-        TrainOptions(
-            config=str(CONFIG),
-            work_dir=args.work_dir,
-            data_root=str(DEMO),
-            launcher=args.launcher,
-            resume=args.resume,
-            cfg_options=options,
-        )
-    )
+    words = ['train', str(CONFIG), '--work-dir', args.work_dir, '--data-root', str(DEMO)]
+    words += ['--launcher', args.launcher, *(['--resume'] if args.resume else [])]
+    train_args = build_parser().parse_args(words)
+    train_args.cfg_options = options
+    train(train_args)
 
 
 if __name__ == '__main__':

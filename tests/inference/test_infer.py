@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from lighthead import Detector
-from lighthead.commands.infer import InferOptions, infer
+from lighthead.commands.infer_job import infer
 from lighthead.errors import UserError
 from lighthead.inference.video import VideoReader, VideoWriter
+
+from ..command_line import parse
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'infer.py'
 
@@ -27,7 +29,7 @@ def run(checkpoint, tmp_path):
             'pred_score_thr': 0.1,
             'out_dir': str(tmp_path / 'out'),
         } | options
-        code = infer(InferOptions(str(checkpoint), [str(i) for i in inputs], **options))
+        code = infer(parse('infer', checkpoint, *inputs, **options))
         out = Path(options['out_dir'])
         path = out / 'predictions.json'
         return code, out, json.loads(path.read_text()) if path.exists() else None

@@ -8,7 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from lighthead.commands.pretrain import PretrainOptions, pretrain
+from lighthead.commands.pretrain_job import pretrain
+
+from ..command_line import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPES = Path(__file__).with_name('coloured_shapes.py')
@@ -57,12 +59,9 @@ def run(folder: Path) -> Callable[..., Path]:
             if name != 'train_dataloader':
                 defaults[f'{name}.dataset.transform'] = dict(size=32, resize=36)
         settings = {name.replace('__', '.'): value for name, value in settings.items()}
-        given = dict(
-            config=str(ROOT / 'configs/pretrain/shufflev2star_x0_5.py'),
-            data_root=str(folder),
-            work_dir=str(work_dir),
-            cfg_options=defaults | settings,
-        )
-        return pretrain(PretrainOptions(**given | (options or {})))
+        flags = dict(data_root=folder, work_dir=work_dir) | (options or {})
+        args = parse('pretrain', ROOT / 'configs/pretrain/shufflev2star_x0_5.py', **flags)
+        args.cfg_options = defaults | settings
+        return pretrain(args)
 
     return short_run

@@ -12,7 +12,7 @@ from mmdet.registry import MODELS
 from PIL import Image
 from torchvision.transforms._presets import ImageClassification
 
-from lighthead.commands.pretrain import load_classifier
+from lighthead.commands.pretrain_job import load_classifier
 from lighthead.data import ImageFolderDataset
 from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from lighthead.checkpoint.safe_files import load_checkpoint_file
-from lighthead.commands.pretrain import set_accumulation
+from lighthead.commands.pretrain_job import set_accumulation
 from lighthead.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/pretrain'

@@ -2,8 +2,7 @@
 
 import pytest
 
-from lighthead.cli import run
-from lighthead.commands.speed import build_parser, main
+from lighthead import cli
 from lighthead.speed.harness import bench
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.machine import Roofline
@@ -12,7 +11,7 @@ from lighthead.speed.harness.timer import Plan
 
 def run_speed(*arguments):
     """The exit code of ``lighthead speed`` with these arguments."""
-    return run(main, build_parser().parse_args([str(a) for a in arguments]))
+    return cli.main(['speed', *map(str, arguments)])
 
 
 @pytest.fixture(scope='package')

@@ -1,8 +1,13 @@
 import pytest
 
-from lighthead.commands.speed import build_parser, settle_precision
+from lighthead import cli
+from lighthead.commands.speed import settle_precision
 from lighthead.speed.harness import timer
 from lighthead.speed.harness.record import read_record
+
+
+def parse(arguments):
+    return cli.build_parser().parse_args(['speed', *arguments])
 
 
 @pytest.mark.parametrize(
@@ -24,7 +29,7 @@ from lighthead.speed.harness.record import read_record
 )
 def test_bad_arguments_are_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
-        build_parser().parse_args(arguments)
+        parse(arguments)
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith('error: ')
@@ -32,11 +37,11 @@ def test_bad_arguments_are_one_line(arguments, capsys):
 
 
 def test_lists_may_be_given_piece_by_piece():
-    once = build_parser().parse_args(['detector', 'a.py', '--against', 'x', 'y'])
-    twice = build_parser().parse_args(['detector', 'a.py', '--against', 'x', '--against', 'y'])
+    once = parse(['detector', 'a.py', '--against', 'x', 'y'])
+    twice = parse(['detector', 'a.py', '--against', 'x', '--against', 'y'])
     assert once == twice
     assert twice.against == ['x', 'y']
-    assert build_parser().parse_args(['detector', 'a.py']).against == []
+    assert parse(['detector', 'a.py']).against == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,7 @@ def test_lists_may_be_given_piece_by_piece():
     ],
 )
 def test_amp_is_a_short_name_for_the_half_precision_of_the_device(flags, precision):
-    args = build_parser().parse_args(['table8', *flags])
+    args = parse(['table8', *flags])
     settle_precision(args)
     assert args.precision == precision
 

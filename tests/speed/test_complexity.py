@@ -4,7 +4,7 @@ import torch.nn as nn
 import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
-from lighthead.commands.complexity import build_parser, main
+from lighthead import cli
 from lighthead.speed.detectors.build import build_mmdet_detector
 from lighthead.speed.detectors.complexity import detector_shares
 from lighthead.speed.harness.complexity import count, count_on_meta
@@ -81,7 +81,7 @@ def test_detectors_have_the_published_complexity(config, total, padded, pytestco
 
 def test_command_prints_the_parts(capsys, pytestconfig):
     config = pytestconfig.rootpath / 'configs' / 'lighthead_shufflev2star_x0_5.py'
-    main(build_parser().parse_args([str(config), '--shape', '800x1200']))
+    cli.main(['complexity', str(config), '--shape', '800x1200'])
     printed = capsys.readouterr().out
     assert '5.645 G' in printed
     assert 'separable conv' in printed

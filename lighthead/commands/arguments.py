@@ -1,0 +1,166 @@
+"""Arguments that several sub-commands share, types of values, and the parser of them all.
+
+Imports the standard library only, so that ``--help`` is quick.
+"""
+
+import argparse
+import difflib
+import math
+import sys
+from collections.abc import Callable, Sequence
+
+from lighthead.errors import EXIT_USER
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of examples, with room for long names of commands."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=100)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports invalid arguments in one line and exits with 2."""
+
+    def __init__(self, **settings) -> None:
+        settings.setdefault('formatter_class', HelpFormatter)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> None:
+        """Print the error message and exit."""
+        print(f'error: {message}; see {self.prog} --help', file=sys.stderr)
+        raise SystemExit(EXIT_USER)
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, and refuse what is unknown here, where the similar flags are known."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flags = [text for text in unknown if text.startswith('-')]
+            if not flags:
+                self.error(f'unexpected argument {unknown[0]}')
+            name = flags[0].partition('=')[0]
+            similar = difflib.get_close_matches(name, self._option_string_actions, n=1)
+            hint = f' (did you mean {similar[0]}?)' if similar else ''
+            self.error(f'unknown option {name}{hint}')
+        return parsed, unknown
+
+
+def whole_number(minimum: int = 1, maximum: int | None = None) -> Callable[[str], int]:
+    """The type of an argument: a whole number from ``minimum`` to ``maximum``."""
+    span = f'of at least {minimum}' if maximum is None else f'from {minimum} to {maximum}'
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum or (maximum is not None and value > maximum):
+            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number {span}')
+        return value
+
+    return parse
+
+
+def number(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
+    """The type of an argument: a finite number from ``minimum`` to ``maximum``."""
+    span = f'of at least {minimum:g}' if maximum == math.inf else f'from {minimum:g} to {maximum:g}'
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(f'{text!r} is not a number {span}')
+        return value
+
+    return parse
+
+
+def positive_number(text: str) -> float:
+    """The type of an argument: a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number above 0')
+    return value
+
+
+def key_value(text: str) -> str:
+    """The type of an argument: ``KEY=VALUE``; the value is interpreted with the config."""
+    key, sign, _ = text.partition('=')
+    if not sign or not key.strip():
+        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
+    return text
+
+
+def add_config(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add the positional ``config``, a file or the name of one that ships."""
+    parser.add_argument('config', help=f'config file, or the name of one that ships: {example}')
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add mmdetection's ``--cfg-options``."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        type=key_value,
+        metavar='KEY=VALUE',
+        help='override settings of the config, e.g. train_dataloader.batch_size=4',
+    )
+
+
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data-root``."""
+    parser.add_argument(
+        '--data-root',
+        metavar='DIR',
+        help='folder in COCO layout; classes come from its JSON (see data/README.md)',
+    )
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add mmdetection's ``--launcher`` and ``--local-rank``."""
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes of a training on several devices',
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
+
+
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """Add mmdetection's ``--resume``."""
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const=True,
+        default=False,
+        metavar='PATH',
+        help='continue from PATH, or from the newest checkpoint of the work dir that loads',
+    )
+
+
+def add_debug(parser: argparse.ArgumentParser, nested: bool = False) -> None:
+    """Add ``--debug``; ``nested`` in the parser of a sub-command's own sub-command."""
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        default=argparse.SUPPRESS if nested else False,
+        help='show the traceback of every error',
+    )
+
+
+def add_trust_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust-checkpoint``."""
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle a file that was not written here: it may run code, so trust its maker',
+    )

@@ -1,0 +1,192 @@
+"""Export of a checkpoint (what ``lighthead export`` does): write, check, and say what it costs."""
+
+import shutil
+import tempfile
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mmdet.models.detectors import BaseDetector
+
+import lighthead
+from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
+from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.deploy.check_export import check_export, require_agreement
+from lighthead.deploy.metadata import ExportMeta
+from lighthead.deploy.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
+from lighthead.deploy.test_settings import Settings
+from lighthead.errors import UserError
+from lighthead.evaluation.accuracy import Measured, measure, validation_split
+from lighthead.inference.detector import Detector
+from lighthead.inference.preprocess import Preprocess
+from lighthead.inference.runtimes.exported import open_exported
+
+FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch': '.pt2'}
+"""Formats and their suffixes."""
+ACCEPTED_LOSS = 0.01
+"""A larger loss of AP (0..1) by INT8 is called out."""
+
+
+def export(options: Namespace) -> Path:
+    """Write the file, check it against torch, and for INT8 measure AP and speed.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: an option does not fit, a package is missing, or the file's
+            answers differ from torch's; then nothing is left behind.
+    """
+    out = _checked_out(options)
+    model, meta = load_for_export(options)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix='.export-') as folder:
+        written = write_export(model, meta, options.format, Path(folder))
+        backend, _ = open_exported(written, trust=True)
+        results = check_export(model, backend)
+        for name, result in results.items():
+            print(f'{name}: {result}')
+        require_agreement(results, f'The exported {options.format} file')
+        if options.int8:
+            float_file = written
+            written = _write_int8(options, model, meta, Path(folder))
+            _report_int8(options, float_file, written)
+        _move(written, out)
+    precision = 'int8' if options.int8 else 'fp32'
+    opset = f', opset {OPSET}' if options.format == 'onnx' else ''
+    size = sum(path.stat().st_size for path in _files(out)) / 2**20
+    print(
+        f'{out}: {options.format}{opset}, {precision}, {size:.1f} MiB, {len(meta.classes)} classes'
+    )
+    return out
+
+
+def load_for_export(options: Namespace) -> tuple[BaseDetector, ExportMeta]:
+    """Build the detector of a checkpoint with the thresholds to export, and its metadata."""
+    checkpoint = load_checkpoint_file(options.checkpoint, trust=options.trust_checkpoint)
+    cfg, model_cfg, classes, category_ids = read_meta(checkpoint, options.checkpoint)
+    if 'rcnn' in (model_cfg.get('test_cfg') or {}):
+        if options.score_thr is not None:
+            model_cfg.test_cfg.rcnn.score_thr = options.score_thr
+        if options.nms_pre is not None:
+            model_cfg.test_cfg.rpn.nms_pre = options.nms_pre
+            most = model_cfg.test_cfg.rpn.max_per_img
+            model_cfg.test_cfg.rpn.max_per_img = min(most, options.nms_pre)
+    model = build_model(model_cfg)
+    load_weights(model, checkpoint['state_dict'], options.checkpoint)
+    meta = ExportMeta(
+        classes=classes,
+        category_ids=category_ids,
+        preprocess=Preprocess.from_config(cfg),
+        settings=asdict(Settings.from_model(model)),
+        version=lighthead.__version__,
+        opset=0 if options.format == 'torch' else OPSET,
+    )
+    if meta.preprocess.pad_value or meta.preprocess.pad_divisor % 32:
+        raise UserError(
+            'data_preprocessor needs pad_value=0 and a pad_size_divisor that 32 divides for '
+            f'export, not {meta.preprocess.pad_value:g} and {meta.preprocess.pad_divisor}.'
+        )
+    return model, meta
+
+
+def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path) -> Path:
+    """Write the fp32 file of a format into ``folder``."""
+    path = folder / f'detector_fp32{FORMATS[name]}'
+    if name == 'torch':
+        from lighthead.deploy.torch_format import save_torch, torch_program
+
+        save_torch(torch_program(model), meta, path)
+        return path
+    graph = onnx_program(model)
+    if name == 'onnx':
+        add_metadata(graph, meta)
+        save_onnx(graph, path)
+    else:
+        from lighthead.deploy.openvino_format import openvino_model, save_openvino
+
+        save_openvino(openvino_model(graph, meta, folder), path)
+    return path
+
+
+def _write_int8(options: Namespace, model: BaseDetector, meta: ExportMeta, folder: Path) -> Path:
+    from lighthead.deploy.quantise import calibration_inputs, quantise_onnx, quantise_openvino
+
+    inputs = list(calibration_inputs(options.calib, meta.preprocess, options.calib_images))
+    print(f'INT8: calibrating on {len(inputs)} pictures of {options.calib}', flush=True)
+    meta = ExportMeta(**{**meta.__dict__, 'precision': 'int8'})
+    path = folder / f'detector_int8{FORMATS[options.format]}'
+    graph = onnx_program(model)
+    if options.format == 'onnx':
+        graph = quantise_onnx(graph, folder, inputs)
+        add_metadata(graph, meta)
+        save_onnx(graph, path)
+    else:
+        from lighthead.deploy.openvino_format import openvino_model, save_openvino
+
+        quantised = quantise_openvino(openvino_model(graph, meta, folder), inputs)
+        for key, value in meta.to_strings().items():
+            quantised.set_rt_info(value, ['lighthead', key])
+        save_openvino(quantised, path)
+    return path
+
+
+def _report_int8(options: Namespace, float_file: Path, int8_file: Path) -> None:
+    """Print what INT8 costs in AP and brings in speed."""
+    split = validation_split(options.data_root)
+    detectors = {
+        'fp32': Detector(float_file, score_thr=0.0),
+        'int8': Detector(int8_file, score_thr=0.0),
+    }
+    found = measure(detectors, split, options.eval_images)
+    print('\n'.join(int8_report(found['fp32'], found['int8'])))
+
+
+def int8_report(fp32: Measured, int8: Measured) -> list[str]:
+    """The lines about AP and speed; a loss above one point is called out."""
+    loss = fp32.ap - int8.ap
+    lines = [
+        f'fp32: AP {fp32.ap:.4f}, AP50 {fp32.ap_50:.4f}, {fp32.seconds * 1e3:.1f} ms per image',
+        f'int8: AP {int8.ap:.4f}, AP50 {int8.ap_50:.4f}, {int8.seconds * 1e3:.1f} ms per image',
+        f'INT8 loses {loss * 100:.2f} AP points and is {fp32.seconds / int8.seconds:.2f} times as '
+        'fast',
+    ]
+    if loss > ACCEPTED_LOSS:
+        lines.append(
+            f'WARNING: INT8 loses {loss * 100:.2f} AP points, more than '
+            f'{ACCEPTED_LOSS * 100:g}: calibrate on pictures that look like those to come, or '
+            'stay with fp32 or bf16.'
+        )
+    return lines
+
+
+def _checked_out(options: Namespace) -> Path:
+    out, suffix = Path(options.out), FORMATS[options.format]
+    if out.suffix.lower() != suffix:
+        raise UserError(f'--out {out} has to end in {suffix} for --format {options.format}.')
+    if out.is_dir() or not out.parent.is_dir():
+        raise UserError(f'--out {out} is a folder, or lies in one that does not exist.')
+    if options.int8:
+        if options.format == 'torch':
+            raise UserError('--int8 needs --format onnx or openvino.')
+        if not options.calib or not options.data_root:
+            raise UserError(
+                '--int8 needs --calib (a folder of typical pictures) and --data-root (a data set '
+                'in COCO layout, on which the loss of AP is measured).'
+            )
+        if not Path(options.calib).is_dir():
+            raise UserError(f'--calib {options.calib} is no folder.')
+        validation_split(options.data_root)
+    elif options.calib:
+        raise UserError('--calib is only for --int8.')
+    return out
+
+
+def _files(path: Path) -> Sequence[Path]:
+    """A file and, for OpenVINO, its weights."""
+    return [path, path.with_suffix('.bin')] if path.suffix == '.xml' else [path]
+
+
+def _move(source: Path, out: Path) -> None:
+    for old, new in zip(_files(source), _files(out), strict=True):
+        shutil.move(old, new)
