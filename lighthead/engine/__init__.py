@@ -2,9 +2,11 @@
 
 from lighthead.engine import (  # noqa: F401  (they register)
     amp,
+    checkpoint_hook,
+    early_stopping,
     ema,
-    hooks,
     loop,
+    non_finite,
     optimizer_steps,
     runner,
     teacher,

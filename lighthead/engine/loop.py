@@ -70,7 +70,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
 
     def val_due(self, epochs_done: int) -> bool:
         """Whether the network is validated once ``epochs_done`` epochs are complete."""
-        if self.runner._val_loop is None or epochs_done < self.val_begin:
+        if self.runner.val_loop is None or epochs_done < self.val_begin:
             return False
         step = bisect.bisect(self.dynamic_milestones, epochs_done + 1)
         interval = self.dynamic_intervals[step - 1]

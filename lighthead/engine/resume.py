@@ -1,13 +1,39 @@
-"""Optimizer and schedules of a checkpoint back into a runner."""
+"""The checkpoint that a training continues from: found, read, and back into the runner."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.runner import Runner
 
+from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.engine.step_size import parameter_groups
 from lighthead.engine.training_state import restore_gradients, schedulers_by_name
 from lighthead.errors import UserError
+
+
+def path_to_resume(path: str | None, work_dir: str) -> str | None:
+    """``path``, or the newest checkpoint in ``work_dir`` that loads, the same in all processes."""
+    if path is not None:
+        return path
+    latest = [find_latest_checkpoint(work_dir) if is_main_process() else None]
+    broadcast_object_list(latest)
+    return latest[0]
+
+
+def read_checkpoint_to_resume(path: Any, trust: bool) -> dict:
+    """Load a checkpoint with all that resuming needs.
+
+    Raises:
+        UserError: if it holds weights alone.
+    """
+    checkpoint = load_checkpoint_file(path, trust)
+    if 'train_state' not in checkpoint or 'optimizer' not in checkpoint:
+        raise UserError(
+            f'{path} holds weights only: resume from an epoch_N.pth or iter_N.pth, or start '
+            'a new training from its weights with load_from.'
+        )
+    return checkpoint
 
 
 def load_optimizer(runner: Runner, checkpoint: Mapping, path: Any) -> list[float]:

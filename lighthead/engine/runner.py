@@ -6,6 +6,7 @@ gradients are saved; a damaged newest file is passed over; nothing is fetched
 or initialised that the checkpoint overwrites anyway.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import RUNNERS
@@ -22,18 +24,25 @@ from torch.utils.data import DataLoader
 
 from lighthead.checkpoint.plain_config import config_to_json
 from lighthead.checkpoint.safe_files import (
-    find_latest_checkpoint,
     load_checkpoint_file,
     save_checkpoint_file,
 )
+from lighthead.engine.console import ConsoleHook, set_console_level
+from lighthead.engine.curves import CurvesHook
 from lighthead.engine.optimizer_steps import OptimizerStepSchedulerHook, in_steps
-from lighthead.engine.resume import load_optimizer, load_schedulers
+from lighthead.engine.resume import (
+    load_optimizer,
+    load_schedulers,
+    path_to_resume,
+    read_checkpoint_to_resume,
+)
 from lighthead.engine.step_size import (
     StepSize,
     check_resumed_step,
     scale_learning_rate,
     step_size,
 )
+from lighthead.engine.stop_signals import StopRequest
 from lighthead.engine.training_state import (
     dataset_meta,
     first_non_finite,
@@ -43,6 +52,7 @@ from lighthead.engine.training_state import (
     training_state,
 )
 from lighthead.engine.weights import check_resumed_classes, load_weights
+from lighthead.engine.work_dir_lock import work_dir_lock
 from lighthead.errors import UserError
 
 
@@ -56,6 +66,7 @@ class LightHeadRunner(Runner):
 
     Attributes:
         trust_checkpoint: Whether files that need unpickling are loaded too.
+        stop_request: Whether a signal asked the training to stop.
     """
 
     def __init__(
@@ -64,11 +75,17 @@ class LightHeadRunner(Runner):
         if isinstance(resume, (str, Path)):
             load_from, resume = str(resume), True
         self.trust_checkpoint = False
+        self.stop_request = StopRequest()
         self._is_training = False
         self._resume_from: Path | None = None
         self._resume_data: dict | None = None
         self._config_json: str | None = None
         super().__init__(*args, resume=resume, load_from=load_from, **kwargs)
+
+    @property
+    def is_resuming(self) -> bool:
+        """Whether this run continues an earlier one."""
+        return self._resume
 
     @property
     def bare_model(self) -> nn.Module:
@@ -95,9 +112,32 @@ class LightHeadRunner(Runner):
     def train(self) -> nn.Module:
         """Train; the checkpoint to resume from is read first, because its seed orders the data."""
         self._is_training = True
-        if self._resume and not self._has_loaded:
-            self._read_resume_file()
-        return super().train()
+        self._console = ConsoleHook()
+        self.register_hook(self._console)
+        self.register_hook(CurvesHook())
+        with work_dir_lock(self.work_dir), self.stop_request:
+            try:
+                if self._resume and not self._has_loaded:
+                    self._read_resume_file()
+                return super().train()
+            finally:
+                self._console.end_line()
+
+    def val(self) -> dict:
+        """Validate, with mmengine's messages on the console."""
+        set_console_level(self.logger, logging.INFO)
+        return super().val()
+
+    def test(self) -> dict:
+        """Test, with mmengine's messages on the console."""
+        set_console_level(self.logger, logging.INFO)
+        return super().test()
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """As mmengine's; below warnings, a training's messages go to the log file only."""
+        logger = super().build_logger(*args, **kwargs)
+        set_console_level(logger, logging.WARNING)
+        return logger
 
     @property
     def step_size(self) -> StepSize:
@@ -220,6 +260,8 @@ class LightHeadRunner(Runner):
                 'lower the learning rate or clip gradients, then --resume.'
             )
         checkpoint = {'meta': self._meta(meta), 'state_dict': self.bare_model.state_dict()}
+        if 'best' in meta:
+            checkpoint['meta']['best'] = meta['best']
         if save_optimizer:
             checkpoint.update(training_state(self, meta['epoch'], by_epoch, save_param_scheduler))
         error = None
@@ -244,20 +286,11 @@ class LightHeadRunner(Runner):
             restore_pretrained(self.bare_model, self._resume_data['meta'].get('pretrained'))
 
     def _read_resume_file(self) -> None:
-        path = self._load_from
-        if path is None:
-            found = [find_latest_checkpoint(self.work_dir) if is_main_process() else None]
-            broadcast_object_list(found)
-            path = found[0]
+        path = path_to_resume(self._load_from, self.work_dir)
         if path is None:
             self.logger.info(f'No checkpoint to resume in {self.work_dir}: starting afresh.')
             return
-        checkpoint = load_checkpoint_file(path, self.trust_checkpoint)
-        if 'train_state' not in checkpoint or 'optimizer' not in checkpoint:
-            raise UserError(
-                f'{path} holds weights only: resume from an epoch_N.pth or iter_N.pth, or start '
-                'a new training from its weights with load_from.'
-            )
+        checkpoint = read_checkpoint_to_resume(path, self.trust_checkpoint)
         seed, configured = checkpoint['meta'].get('seed'), self._randomness_cfg.get('seed')
         if seed is not None and seed != configured:
             if configured is not None:

@@ -178,7 +178,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 def test_latest_goes_by_the_time_in_the_file(tmp_path: Path) -> None:
     save_checkpoint_file(content(40, '2024-01-03'), tmp_path / 'iter_40.pth')
     save_checkpoint_file(content(90, '2024-01-01'), tmp_path / 'epoch_9.pth')  # an older run's
-    save_checkpoint_file(content(50, '2024-01-04'), tmp_path / 'best_x_epoch_1.pth')
+    save_checkpoint_file(content(50, '2024-01-04'), tmp_path / 'best.pth')
     assert find_latest_checkpoint(tmp_path).name == 'iter_40.pth'
 
 

@@ -11,7 +11,8 @@ from mmengine.runner.checkpoint import find_latest_checkpoint as mmengine_latest
 from lighthead.checkpoint.plain_config import config_from_json
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.engine import runner as runner_module
-from lighthead.engine.hooks import SafeCheckpointHook, StopOnNonFiniteLoss
+from lighthead.engine.checkpoint_hook import SafeCheckpointHook
+from lighthead.engine.non_finite import StopOnNonFiniteLoss
 from lighthead.errors import UserError
 
 
@@ -38,9 +39,7 @@ def test_files_kept(toy, tmp_path: Path) -> None:
     cfg.custom_hooks.append(dict(type='WatchFiles'))
     toy.RUNNERS.build(cfg).train()
     kept = names(tmp_path)
-    assert {'epoch_3.pth', 'epoch_4.pth'} <= kept
-    assert len([name for name in kept if name.startswith('best_toy_accuracy_epoch_')]) == 1
-    assert len(kept) == 3
+    assert kept == {'epoch_3.pth', 'epoch_4.pth', 'best.pth'}
     assert Path((tmp_path / 'last_checkpoint').read_text()) == tmp_path / 'epoch_4.pth'
     assert mmengine_latest(str(tmp_path)) == str(tmp_path / 'epoch_4.pth')
     # while epoch 3 was written, both older ones were still there; of the iterations', one
@@ -61,9 +60,13 @@ def test_checkpoint_format(toy, tmp_path: Path) -> None:
     assert meta['pretrained'] == {'checkpoint': None, 'loaded_norms': []}
     assert config_from_json(meta['config_json']).model.type == 'ToyModel'
     assert checkpoint['train_state']['pending_val'] is False
-    assert checkpoint['train_state']['best']['file'] == 'best_toy_accuracy_epoch_1.pth'
-    best = torch.load(tmp_path / 'best_toy_accuracy_epoch_1.pth', weights_only=True)
+    assert checkpoint['train_state']['best']['file'] == 'best.pth'
+    assert checkpoint['train_state']['best']['epoch'] == 1
+    best = torch.load(tmp_path / 'best.pth', weights_only=True)
     assert set(best) == {'meta', 'state_dict'}
+    score = checkpoint['train_state']['best']['score']
+    assert best['meta']['best'] == {'metric': 'toy/accuracy', 'value': score}
+    assert best['meta']['weights'] == 'averaged'
     # what is deployed is the average, not the raw weights
     average = checkpoint['state_dict']['head.weight']
     assert torch.equal(best['state_dict']['head.weight'], average)
@@ -89,7 +92,7 @@ def test_intervals(toy, tmp_path: Path, options: dict, expected: set[str]) -> No
 def test_save_best_without_its_metric(toy, tmp_path: Path, key: str) -> None:
     toy.train(work_dir=tmp_path, epochs=1, checkpoint=dict(save_best=key))
     best = {name for name in names(tmp_path) if name.startswith('best')}
-    assert best == ({'best_toy_accuracy_epoch_1.pth'} if key == 'auto' else set())
+    assert best == ({'best.pth'} if key == 'auto' else set())
 
 
 class FakeRunner:
@@ -104,6 +107,9 @@ class FakeRunner:
 
     def warning(self, *_) -> None: ...
 
+    def update_info(self, key, value) -> None:
+        self.noted = value
+
     def save_checkpoint(self, folder, name, **_) -> None:
         (Path(folder) / name).touch()
         self.saved.append(name)
@@ -117,7 +123,8 @@ def test_best_goes_by_rule_and_ignores_undefined(tmp_path: Path, rule: str, best
         [dict(m=0.5), dict(m=float('nan')), dict(m=0.1), dict(m=0.9), dict(m=0.9), dict()], 1
     ):
         hook.after_val_epoch(runner, metrics)
-    assert [path.name for path in tmp_path.iterdir()] == [f'best_m_epoch_{best}.pth']
+    assert [path.name for path in tmp_path.iterdir()] == ['best.pth']
+    assert runner.noted['epoch'] == best
 
 
 def test_wrong_rule() -> None:

@@ -1,11 +1,10 @@
-"""The hook that saves checkpoints, and the one that stops a training gone wrong."""
+"""The hook that saves checkpoints: which files are written, kept and deleted, and when."""
 
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -14,22 +13,28 @@ from mmengine.runner import Runner
 from lighthead.errors import UserError
 from lighthead.files import clean_leftovers, write_text_file
 
+BEST_FILE = 'best.pth'
+
 
 @HOOKS.register_module()
 class SafeCheckpointHook(Hook):
-    """Saves epoch_N.pth, iter_N.pth and the best checkpoint; old files go last.
+    """Saves epoch_N.pth, iter_N.pth and best.pth, the weights with the best validation so far.
 
-    An old file is deleted only after its successor is safely on the disk.
+    An old file is deleted only after its successor is on the disk.
     ``last_checkpoint`` names the newest file, as mmdet's tools expect. An
     epoch's file says that its validation is pending until that is done; then
-    it is written again, with the score.
+    it is written again, with the score. ``best.pth`` holds the weights that
+    were validated, without what only resuming needs; its ``meta['best']`` has
+    the metric's name and value. After SIGINT or SIGTERM the state is saved
+    before the process ends (several processes keep the last file instead, since
+    each may be in another iteration).
 
     Args:
         interval: Save every so many epochs, and after the last; 0 or less: only after the last.
         iter_interval: Also save every so many iterations (0: never); of these
             files, the newest is kept.
         max_keep_ckpts: How many of the epochs' files to keep; 0 or less keeps all.
-        save_best: Metric whose best checkpoint (weights only) is kept, 'auto'
+        save_best: Metric that decides which checkpoint is the best, 'auto'
             for the first one that validation reports, or None.
         rule: Whether 'greater' or 'less' is better.
         save_last: Whether the last epoch is saved whatever ``interval`` says.
@@ -59,6 +64,7 @@ class SafeCheckpointHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Clear away what a killed process left."""
+        runner.stop_request.finish_iteration = not runner.distributed
         self._folder = Path(runner.work_dir)
         if is_main_process():
             for name in clean_leftovers(self._folder):
@@ -69,12 +75,13 @@ class SafeCheckpointHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Save every ``iter_interval`` iterations, unless the epoch's file comes next anyway."""
-        if self.iter_interval <= 0 or not self.every_n_train_iters(runner, self.iter_interval):
-            return
         if self.end_of_epoch(runner.train_dataloader, batch_idx) and self._epoch_due(runner):
             return
-        self._iter_files.append(f'iter_{runner.iter + 1}.pth')
-        self._save(runner, self._iter_files[-1], by_epoch=False)
+        due = self.iter_interval > 0 and self.every_n_train_iters(runner, self.iter_interval)
+        if due or runner.stop_request.name:
+            self._iter_files.append(f'iter_{runner.iter + 1}.pth')
+            self._save(runner, self._iter_files[-1], by_epoch=False)
+        self._stop_if_requested(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Save every ``interval`` epochs."""
@@ -83,6 +90,14 @@ class SafeCheckpointHook(Hook):
             self._remember_epoch(name)
             self._save(runner, name, by_epoch=True)
             self._pending_file = name
+        self._stop_if_requested(runner)
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Stop a validation inside a training; a resumed run repeats it."""
+        if self._folder is not None:
+            self._stop_if_requested(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping | None = None) -> None:
         """Save the best checkpoint, and note in the epoch's file that it was validated."""
@@ -97,6 +112,7 @@ class SafeCheckpointHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Validation from here on is no longer a part of training."""
         self._folder = None
+        runner.stop_request.finish_iteration = False
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what this hook must know when the training resumes."""
@@ -108,14 +124,23 @@ class SafeCheckpointHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take that back from a checkpoint that is resumed."""
         state = checkpoint.get('train_state')
-        if not runner._resume or state is None:
+        if not runner.is_resuming or state is None:
             return
         self._best = state.get('best')
+        runner.message_hub.update_info('best_checkpoint', self._best)
         self._epoch_files = list(state.get('epoch_files') or ())
         self._iter_files = list(state.get('iter_files') or ())
         if state.get('pending_val'):
             self._pending_file = f'epoch_{checkpoint["meta"]["epoch"]}.pth'
             self._remember_epoch(self._pending_file)
+
+    def _stop_if_requested(self, runner: Runner) -> None:
+        if runner.stop_request.name:
+            runner.logger.warning(
+                f'Stopped by {runner.stop_request.name}: continue with --resume '
+                f'({runner.message_hub.get_info("last_ckpt", "no checkpoint was written yet")}).'
+            )
+            runner.stop_request.raise_if_requested()
 
     def _epoch_due(self, runner: Runner) -> bool:
         last = self.save_last and self.is_last_train_epoch(runner)
@@ -153,20 +178,18 @@ class SafeCheckpointHook(Hook):
             return
         if self._best is not None and not self._better(score, self._best['score']):
             return
-        old = self._best
-        name = f'best_{key.replace("/", "_")}_epoch_{position["epoch"]}.pth'
+        best = {'key': key, 'score': score, 'file': BEST_FILE, 'epoch': position['epoch']}
         runner.save_checkpoint(
             str(self._folder),
-            name,
+            BEST_FILE,
             save_optimizer=False,
             save_param_scheduler=False,
-            meta=position,
+            meta={**position, 'best': {'metric': key, 'value': score}},
             by_epoch=False,
         )
-        self._best = {'key': key, 'score': score, 'file': name}
-        if old is not None and old['file'] != name:
-            self._delete([old['file']])
-        runner.logger.info(f'Saved {name}: the best {key} so far, {score:.4f}')
+        self._best = best
+        runner.message_hub.update_info('best_checkpoint', best)
+        runner.logger.info(f'Saved {BEST_FILE}: the best {key} so far, {score:.4f}')
 
     def _score(self, runner: Runner, metrics: Mapping) -> tuple[str, float | None]:
         """The metric to go by and its value; None where validation did not give a number."""
@@ -178,63 +201,12 @@ class SafeCheckpointHook(Hook):
             key = self._best['key'] if self._best else next(numbers, 'auto')
         score = metrics.get(key)
         if score is None or not math.isfinite(score):
-            found = ', '.join(metrics) or 'nothing'
+            reported = ', '.join(metrics) or 'nothing'
             runner.logger.warning(
-                f'No best checkpoint: validation gave no number for {key} (it gave: {found}).'
+                f'No best checkpoint: validation gave no number for {key} (it gave: {reported}).'
             )
             return key, None
         return key, float(score)
 
     def _better(self, score: float, best: float) -> bool:
         return score > best if self.rule == 'greater' else score < best
-
-
-@HOOKS.register_module()
-class StopOnNonFiniteLoss(Hook):
-    """Stops the training at the first loss that is infinite or undefined.
-
-    It runs before the checkpoint hook, so that the last checkpoint is a good one.
-    """
-
-    priority = 'VERY_HIGH'
-
-    def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
-        """Check this iteration's losses.
-
-        Raises:
-            UserError: naming iteration, epoch, losses, images and the last good checkpoint.
-        """
-        losses = {
-            key: _number(value)
-            for key, value in (outputs or {}).items()
-            if 'loss' in key and _is_number(value)
-        }
-        if all(math.isfinite(value) for value in losses.values()):
-            return
-        terms = ', '.join(f'{key}={value:g}' for key, value in losses.items())
-        last = runner.message_hub.get_info('last_ckpt')
-        kept = f'the last good checkpoint is {last}' if last else 'no checkpoint was written yet'
-        raise UserError(
-            f'The loss is not finite at iteration {runner.iter + 1} (epoch {runner.epoch + 1}, '
-            f'batch {batch_idx + 1}): {terms}; images: {_images(data_batch)}; {kept}: check these '
-            'images, lower the learning rate or clip gradients, then --resume.'
-        )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) or (torch.is_tensor(value) and value.numel() == 1)
-
-
-def _number(value: Any) -> float:
-    return float(value.detach()) if torch.is_tensor(value) else float(value)
-
-
-def _images(data_batch: Any) -> str:
-    samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
-    paths = [
-        getattr(sample, 'metainfo', {}).get('img_path') or getattr(sample, 'img_path', None)
-        for sample in (samples if isinstance(samples, (list, tuple)) else ())
-    ]
-    return ', '.join(str(path) for path in paths if path) or 'unknown'
