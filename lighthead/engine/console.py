@@ -77,11 +77,11 @@ class ConsoleHook(Hook):
             self._progress(f'validating  {batch_idx + 1}/{len(runner.val_dataloader)}')
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping | None = None) -> None:
-        """Print the figures of the validation."""
+        """Print the figures of the validation; -1 stands for an undefined one."""
         figures = '  '.join(
             f'{name.rpartition("/")[2]} {value:.3f}'
             for name, value in (metrics or {}).items()
-            if isinstance(value, Real) and not name.endswith('_precision')
+            if isinstance(value, Real) and value >= 0 and not name.endswith('_precision')
         )
         best = runner.message_hub.get_info('best_checkpoint', None)
         new = bool(best) and best['epoch'] == runner.epoch

@@ -98,12 +98,14 @@ class ToyModel(BaseModel):
 class ToyMetric(BaseMetric):
     """Accuracy; draws from torch's generator, as some evaluations do."""
 
+    default_prefix = 'toy'
+
     def process(self, data_batch, data_samples) -> None:
         torch.rand(1)
         self.results += [float(sample['pred'] == sample['label']) for sample in data_samples]
 
     def compute_metrics(self, results: list) -> dict:
-        return {'toy/accuracy': sum(results) / len(results)}
+        return {'accuracy': sum(results) / len(results)}
 
 
 def make_cfg(
