@@ -15,6 +15,7 @@ from terminaltables import AsciiTable
 
 from lighthead.data.clean import CleanCOCO
 from lighthead.errors import UserError
+from lighthead.evaluation.proposal_recall import count_recalled, proposal_recall
 
 AREAS = ('all', 'small', 'medium', 'large')
 PRECISIONS = {  # name: (IoU threshold or None for all, area)
@@ -75,6 +76,28 @@ class CocoDetMetric(CocoMetric):
         self.out = out or (f'{outfile_prefix}.bbox.json' if outfile_prefix else None)
         self._coco_api = CleanCOCO(ann_file)
 
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Note an image's detections, and how many of its objects its proposals cover."""
+        super().process(data_batch, data_samples)
+        for (image, _), sample in zip(self.results[-len(data_samples) :], data_samples):
+            if 'rpn_proposals' in sample:
+                proposals = sample['rpn_proposals']['bboxes'].float().cpu().numpy()
+                objects = self._objects(image['img_id'])
+                scale = np.tile(sample['scale_factor'], 2)  # of the input, to the image file
+                image['recalled'] = count_recalled(proposals / scale, objects)
+                image['objects'] = len(objects)
+
+    def _objects(self, img_id: int) -> np.ndarray:
+        """Boxes (G, 4), (x1, y1, x2, y2), of the evaluated classes, crowds left out."""
+        category_ids = set(self._coco_api.category_ids(self.dataset_meta['classes']))
+        boxes = [
+            annotation['bbox']
+            for annotation in self._coco_api.img_ann_map.get(img_id, [])
+            if annotation['category_id'] in category_ids and not annotation['iscrowd']
+        ]
+        boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)
+        return np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Figures of all images' results, which mmengine has gathered from all processes.
 
@@ -84,11 +107,13 @@ class CocoDetMetric(CocoMetric):
                 file, ``scores`` (N,) and ``labels`` (N,).
 
         Returns:
-            ``bbox_mAP``, ``bbox_mAP_50``, ..., and per class with ``classwise``.
+            ``bbox_mAP``, ``bbox_mAP_50``, ..., and per class with ``classwise``; and
+            ``rpn_recall_50`` and ``rpn_recall_75`` where the images come with proposals.
         """
         logger = MMLogger.get_current_instance()
         # an image that filled up an uneven split comes twice
         by_image = {result['img_id']: result for _, result in reversed(results)}
+        images = {image['img_id']: image for image, _ in results if 'recalled' in image}
         detections = self._detections(list(reversed(by_image.values())))
         if self.out is not None:
             Path(self.out).parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +130,12 @@ class CocoDetMetric(CocoMetric):
                 f'Results for {len(by_image)} of the {len(self._coco_api.imgs)} images of '
                 f'{self.ann_file}: the others count as images without detections.'
             )
-        return self._figures(self._evaluate(detections), logger)
+        figures = self._figures(self._evaluate(detections), logger)
+        if images:
+            recalled = [image['recalled'] for image in images.values()]
+            objects = sum(image['objects'] for image in images.values())
+            figures.update(proposal_recall(recalled, objects))
+        return figures
 
     def _detections(self, results: Sequence[dict]) -> list[dict]:
         """COCO results: one dict per detection whose class the annotation file has."""

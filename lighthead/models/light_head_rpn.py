@@ -9,11 +9,12 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from lighthead.models.proposal_record import ProposalRecord
 from lighthead.ops.nms import batched_nms_topk, is_plain_nms
 
 
 @MODELS.register_module()
-class LightHeadRPN(RPNHead):
+class LightHeadRPN(ProposalRecord, RPNHead):
     """mmdet's RPN head on the first of the feature maps (C4, thin map).
 
     The loss and the prediction both go through :meth:`forward`, so picking the

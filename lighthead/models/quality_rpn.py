@@ -17,13 +17,14 @@ from mmengine.model import bias_init_with_prob, normal_init
 from torch import Tensor, nn
 
 from lighthead.models.context_pan import separable
+from lighthead.models.proposal_record import ProposalRecord
 
 LEAST_TEACHER_SCORE = 0.02
 """Where a teacher's score is lower, its box teaches nothing: no object, and most of the places."""
 
 
 @MODELS.register_module()
-class QualityRPN(GFLHead):
+class QualityRPN(ProposalRecord, GFLHead):
     """mmdet's GFL head with separable towers, on the first maps (the thin map comes last).
 
     With ``num_classes`` above 1 it is the head of a one-stage detector.
