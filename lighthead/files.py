@@ -20,14 +20,17 @@ LONGEST_NAME = 255
 LARGEST_INPUT = 2**30
 """Bytes of the largest file that is read into memory as a whole."""
 
-_TEMPORARY = re.compile(r'^\..+\.(\d+)\.tmp$')
+_TEMPORARY = re.compile(r'^\..+\.(\d+)\.tmp(\.\w+)?$')
 _counter = itertools.count()
 
 
-def temporary_path(path: str | os.PathLike) -> Path:
-    """A name next to ``path`` that no other writer uses; :func:`clean_leftovers` knows it."""
+def temporary_path(path: str | os.PathLike, suffix: str = '') -> Path:
+    """A name next to ``path`` that no other writer uses; :func:`clean_leftovers` knows it.
+
+    ``suffix`` is for libraries that choose the format by it.
+    """
     path = Path(path)
-    ending = f'.{next(_counter)}.{os.getpid()}.tmp'
+    ending = f'.{next(_counter)}.{os.getpid()}.tmp{suffix}'
     return path.with_name(fitting_name('.' + path.name, ending))
 
 
@@ -89,7 +92,7 @@ def write_bytes_file(data: bytes, path: str | os.PathLike, sync: bool = True) ->
 def clean_leftovers(folder: str | os.PathLike) -> list[str]:
     """Delete temporary files that killed processes left in ``folder``; return their names."""
     removed = []
-    for path in Path(folder).glob('.*.tmp'):
+    for path in Path(folder).glob('.*.tmp*'):
         match = _TEMPORARY.match(path.name)
         if match and not _is_running(int(match.group(1))):
             path.unlink(missing_ok=True)
@@ -117,10 +120,12 @@ def read_regular_file(path: str | os.PathLike) -> bytes:
             than :data:`LARGEST_INPUT`; or it cannot be read.
     """
     flags = os.O_RDONLY | getattr(os, 'O_NONBLOCK', 0)  # opening a pipe would wait for a writer
-    with os.fdopen(os.open(path, flags), 'rb') as file:
-        info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            raise OSError(errno.EINVAL, 'it is no regular file but a folder, pipe or device')
+    descriptor = os.open(path, flags)
+    info = os.fstat(descriptor)
+    if not stat.S_ISREG(info.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, 'it is no regular file but a folder, pipe or device')
+    with os.fdopen(descriptor, 'rb') as file:
         if info.st_size > LARGEST_INPUT:
             raise OSError(errno.EFBIG, f'it is larger than {LARGEST_INPUT // 2**20} MiB')
         return file.read()

@@ -94,7 +94,7 @@ def test_leftovers_of_dead_processes_are_cleaned(tmp_path):
 def test_what_never_ends_is_refused(tmp_path):
     os.mkfifo(tmp_path / 'fifo')
     for path in (tmp_path / 'fifo', Path('/dev/zero'), tmp_path):
-        with pytest.raises(OSError, match=r'no regular file|Is a directory'):
+        with pytest.raises(OSError, match='no regular file'):
             read_regular_file(path)
     with open(tmp_path / 'sparse', 'wb') as file:
         file.truncate(2**40)

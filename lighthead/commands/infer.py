@@ -1,4 +1,4 @@
-"""Detect objects in images, folders, globs and videos."""
+"""Detect objects in images, folders, globs, videos, cameras and streams."""
 
 import argparse
 
@@ -6,26 +6,48 @@ from lighthead.commands import arguments
 
 EXAMPLES = """
   lighthead infer work_dirs/demo/epoch_60.pth photo.jpg folder clip.mp4 --out-dir outputs
-  lighthead infer model.onnx 'photos/**/*.jpg' --pred-score-thr 0.5
+  lighthead infer model.onnx 'photos/**/*.jpg' --pred-score-thr 0.5 --format coco,csv --resume
+  lighthead infer model.onnx rtsp://camera/stream --live --track
 """
 BACKENDS = ('torch', 'onnxruntime', 'openvino')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lighthead infer``."""
+    _add_inputs(parser)
+    _add_detector(parser)
+    _add_outputs(parser)
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('checkpoint', help='a checkpoint, or an exported file')
     parser.add_argument(
         'inputs',
         nargs='+',
         metavar='INPUT',
-        help="image, video, folder, or a glob in quotes, e.g. 'photos/**/*.jpg'",
+        help="image, video, folder, a glob in quotes, e.g. 'photos/**/*.jpg', a camera's number, "
+        'or an address (rtsp://, http://)',
     )
-    parser.add_argument('--out-dir', default='outputs', help='results (default: %(default)s)')
+    parser.add_argument(
+        '--live', action='store_true', help='drop frames of videos and streams to keep up'
+    )
+    parser.add_argument('--track', action='store_true', help='number the objects of a video')
+
+
+def _add_detector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pred-score-thr',
         type=arguments.number(0, 1),
         default=0.3,
         help='detections with a lower score are left out (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--classes', nargs='+', metavar='NAME', help='detections of other classes are left out'
+    )
+    parser.add_argument(
+        '--class-agnostic',
+        action='store_true',
+        help='boxes of different classes suppress each other too',
     )
     parser.add_argument('--device', help="'cpu', 'cuda', 'cuda:1'... (default: a GPU if there)")
     parser.add_argument('--backend', choices=BACKENDS, help='runtime (default: by the file)')
@@ -45,15 +67,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='images per call of the network (default: 1)',
     )
+    parser.add_argument(
+        '--workers',
+        type=arguments.whole_number(0, 64),
+        metavar='N',
+        help='threads that read images, and threads that draw (default: half of the cores each)',
+    )
+    arguments.add_trust_checkpoint(parser)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--out-dir', default='outputs', help='results (default: %(default)s)')
+    parser.add_argument(
+        '--format',
+        default='coco',
+        metavar='NAMES',
+        help='coco, json, jsonl, csv, yolo, parquet, or several with commas (default: coco)',
+    )
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='continue the interrupted run in --out-dir: what is done is skipped',
+    )
     parser.add_argument('--show', action='store_true', help='show each drawing; q stops showing')
     parser.add_argument('--no-save-vis', action='store_true', help='write no drawings')
-    parser.add_argument('--no-save-pred', action='store_true', help='write no predictions.json')
+    parser.add_argument('--no-save-pred', action='store_true', help='write no results')
     parser.add_argument('--print-result', action='store_true', help='print the detections')
-    arguments.add_trust_checkpoint(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Detect; 2 where an input could not be read."""
-    from lighthead.commands.infer_job import infer
+    from lighthead.inference.jobs.options import InferOptions
+    from lighthead.inference.jobs.run import infer
 
-    return infer(args)
+    names = InferOptions.__dataclass_fields__
+    return infer(InferOptions(**{name: getattr(args, name) for name in names}))

@@ -1,21 +1,25 @@
-"""The detector from a checkpoint alone: ``Detector(path)(image)``."""
+"""The detector from one file alone: ``Detector(path)(image)``."""
 
+import difflib
 import os
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import overload
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple, overload
 
+import numpy as np
 import torch
 
 from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.errors import UserError
-from lighthead.inference.images import ImageLike, read_image
+from lighthead.inference.images import ImageError, ImageLike, read_image
 from lighthead.inference.preprocess import Preprocess
+from lighthead.inference.read_ahead import default_workers, ordered_map, windows
 from lighthead.inference.results import Detections
 from lighthead.inference.runtimes.exported import is_exported, open_exported
 from lighthead.inference.runtimes.torch_backend import (
     Backend,
+    RawDetections,
     TorchBackend,
     check_backend,
     check_precision,
@@ -23,11 +27,48 @@ from lighthead.inference.runtimes.torch_backend import (
 )
 
 WINDOW = 8
-"""Of a list, this many batches are read ahead to find images of the same size."""
+"""Of many images, this many batches are read ahead to find images of the same padded size."""
+
+
+class OpenedModel(NamedTuple):
+    """A detector's file, ready to run."""
+
+    backend: Backend
+    preprocess: Preprocess
+    classes: list[str]
+    category_ids: list[int]
+    iou_thr: float
+    """Of the suppression within a class."""
+
+
+class ImageResult(NamedTuple):
+    """What became of one image: its pixels (uint8 BGR) and detections, or an error."""
+
+    source: ImageLike
+    image: np.ndarray | None
+    detections: Detections | None
+    error: ImageError | None = None
+
+
+class _Wanted(NamedTuple):
+    """Which detections a call wants."""
+
+    score_thr: float
+    classes: Sequence[str] | None
+    class_agnostic: bool
+
+
+class _Loaded(NamedTuple):
+    """A decoded image, and the same resized for the network."""
+
+    source: ImageLike
+    image: np.ndarray | None
+    resized: np.ndarray | None
+    error: ImageError | None = None
 
 
 class Detector:
-    """Finds objects in images.
+    """Finds objects in images. Threads may share one.
 
     >>> detector = Detector('work_dirs/demo/best.pth')
     >>> detections = detector('photo.jpg')
@@ -40,7 +81,9 @@ class Detector:
         backend: ``'torch'``, ``'onnxruntime'`` or ``'openvino'``; None chooses by the file.
         precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``, as device and backend allow;
             None is float32, or what an exported file was quantised to.
-        score_thr: Detections with a lower score are left out.
+        score_thr: Detections with a lower score are left out. The attribute of this name can
+            be changed at any time, and a call can have its own. The file has a threshold of
+            its own, below which nothing comes.
         batch_size: How many images of a list go through the network at once.
             Only images of the same padded size share a batch, so that no result
             depends on the others in the list.
@@ -63,101 +106,200 @@ class Detector:
         threads: int | None = None,
         trust: bool = False,
     ) -> None:
-        if not 0 <= score_thr <= 1:
-            raise UserError(f'score_thr={score_thr} is not in 0..1.')
+        self.score_thr = _checked_threshold(score_thr)
         if batch_size < 1:
             raise UserError(f'batch_size={batch_size} is less than 1.')
-        self.score_thr = score_thr
         self.batch_size = batch_size
         if threads is not None and threads < 1:
             raise UserError(f'threads={threads} is less than 1.')
-        if is_exported(path):
-            self.backend, meta = open_exported(
-                path, backend, device or 'cpu', precision, threads, trust
-            )
-            self.classes, self.category_ids = meta.classes, meta.category_ids
-            self.preprocess = meta.preprocess
-        else:
-            self._from_checkpoint(path, device, backend, precision or 'fp32', trust)
-            if threads is not None:
-                torch.set_num_threads(threads)
+        opened = _open(path, device, backend, precision, threads, trust)
+        self.backend, self.preprocess, self.classes, self.category_ids, self.iou_thr = opened
         self.device = self.backend.device
 
-    def _from_checkpoint(
+    @overload
+    def __call__(
         self,
-        path: str | os.PathLike,
-        device: str | torch.device | None,
-        backend: str | None,
-        precision: str,
-        trust: bool,
-    ) -> None:
-        if check_backend(backend) != 'torch':
-            raise UserError(
-                f'The backend {backend!r} runs exported files, and {path} is a checkpoint: export '
-                'it with tools/export.py first.'
-            )
-        chosen = choose_device(device)
-        check_precision(chosen, precision)
-        checkpoint = load_checkpoint_file(path, trust=trust)
-        cfg, model_cfg, self.classes, self.category_ids = read_meta(checkpoint, path)
-        self.preprocess = Preprocess.from_config(cfg)
-        model = build_model(model_cfg, self.score_thr)
-        load_weights(model, checkpoint['state_dict'], path)
-        self.backend: Backend = TorchBackend(model, chosen, precision)
+        images: ImageLike,
+        *,
+        score_thr: float | None = None,
+        classes: str | Sequence[str] | None = None,
+        class_agnostic: bool = False,
+    ) -> Detections: ...
 
     @overload
-    def __call__(self, images: ImageLike) -> Detections: ...
+    def __call__(
+        self,
+        images: Sequence[ImageLike],
+        *,
+        score_thr: float | None = None,
+        classes: str | Sequence[str] | None = None,
+        class_agnostic: bool = False,
+    ) -> list[Detections]: ...
 
-    @overload
-    def __call__(self, images: Sequence[ImageLike]) -> list[Detections]: ...
-
-    def __call__(self, images: ImageLike | Sequence[ImageLike]) -> Detections | list[Detections]:
+    def __call__(self, images, *, score_thr=None, classes=None, class_agnostic=False):
         """Detect in one image, or in a list of images.
 
         Args:
             images: What :func:`lighthead.inference.images.read_image` reads
                 (numpy arrays are BGR, tensors RGB), or a list or tuple of it.
+            score_thr: For this call, instead of the detector's.
+            classes: Names of the classes that are wanted; None: all.
+            class_agnostic: Whether boxes of different classes that overlap suppress each
+                other too; the detections of each class are suppressed first, as always.
 
         Returns:
             The image's detections; for a list, a list in the same order.
 
         Raises:
             ImageError: an image cannot be read.
+            UserError: the threshold is not in 0..1, or there is no such class.
         """
+        wanted = self._wanted(score_thr, classes, class_agnostic)
         if not isinstance(images, list | tuple):
-            return self._detect([images])[0]
-        results: list[Detections] = []
-        ahead = self.batch_size * WINDOW if self.batch_size > 1 else 1
-        for window in _windows(images, ahead):
-            results += self._detect(window)
-        return results
+            return _unwrap(self._detect([self._load(images)], wanted)[0])
+        workers = default_workers() if len(images) > 1 else 0
+        return [_unwrap(result) for result in self._stream(images, wanted, workers)]
 
-    def _detect(self, sources: Sequence[ImageLike]) -> list[Detections]:
-        sizes, resized = [], []
-        for source in sources:
+    def stream(
+        self,
+        sources: Iterable[ImageLike],
+        *,
+        score_thr: float | None = None,
+        classes: str | Sequence[str] | None = None,
+        class_agnostic: bool = False,
+        workers: int | None = None,
+    ) -> Iterator[ImageResult]:
+        """Detect in any number of images, in bounded memory, in their order.
+
+        Images are read ahead in threads while the network runs. One that cannot be read
+        comes with its ``error``, and the rest goes on.
+
+        Args:
+            sources: Images as of :meth:`__call__`, taken when there is room.
+            score_thr, classes, class_agnostic: As of :meth:`__call__`.
+            workers: Threads that read; None: half of the cores. 0 reads in this thread.
+        """
+        wanted = self._wanted(score_thr, classes, class_agnostic)
+        return self._stream(sources, wanted, default_workers() if workers is None else workers)
+
+    def _stream(
+        self, sources: Iterable[ImageLike], wanted: _Wanted, workers: int
+    ) -> Iterator[ImageResult]:
+        window = self.batch_size * WINDOW if self.batch_size > 1 else 1
+        for loaded in windows(ordered_map(self._load, sources, workers, window + workers), window):
+            yield from self._detect(loaded, wanted)
+
+    def _load(self, source: ImageLike) -> _Loaded:
+        try:
             image = read_image(source)
-            sizes.append(image.shape[:2])
-            resized.append(self.preprocess.resize(image))
+        except ImageError as error:
+            return _Loaded(source, None, None, error)
+        return _Loaded(source, image, self.preprocess.resize(image))
+
+    def _detect(self, loaded: Sequence[_Loaded], wanted: _Wanted) -> list[ImageResult]:
+        results: dict[int, ImageResult] = {}
         groups: dict[tuple[int, int], list[int]] = {}
-        for index, size in enumerate(sizes):
-            groups.setdefault(self.preprocess.padded_size(size), []).append(index)
-        results: dict[int, Detections] = {}
+        for index, one in enumerate(loaded):
+            if one.error is not None:
+                results[index] = ImageResult(one.source, None, None, one.error)
+            else:
+                size = self.preprocess.padded_size(one.image.shape[:2])
+                groups.setdefault(size, []).append(index)
         for group in groups.values():
-            for batch in _windows(group, self.batch_size):
-                pixels = self.preprocess.batch(
-                    [resized[i] for i in batch], self.device, self.backend.channels_last
-                )
-                found = self.backend(pixels, [resized[i].shape[:2] for i in batch])
-                for index, (boxes, scores, labels) in zip(batch, found, strict=True):
-                    boxes = self.preprocess.restore(boxes, sizes[index])
-                    detections = Detections.from_arrays(
-                        boxes, scores, labels, self.classes, sizes[index]
+            for batch in windows(group, self.batch_size):
+                raw = self._run([loaded[index].resized for index in batch])
+                for index, detections in zip(batch, raw, strict=True):
+                    one = loaded[index]
+                    detections = self._finish(one, detections, wanted)
+                    results[index] = ImageResult(one.source, one.image, detections)
+        return [results[index] for index in range(len(loaded))]
+
+    def _run(self, resized: Sequence[np.ndarray]) -> list[RawDetections]:
+        batch = self.preprocess.batch(resized, self.device, self.backend.channels_last)
+        return self.backend(batch, [image.shape[:2] for image in resized])
+
+    def _finish(self, one: _Loaded, raw: RawDetections, wanted: _Wanted) -> Detections:
+        size = one.image.shape[:2]
+        boxes = self.preprocess.restore(raw.boxes, size)
+        detections = Detections.from_arrays(
+            boxes, raw.scores, raw.labels, self.classes, size, one.source
+        )
+        if wanted.classes is not None:
+            detections = detections.filter(names=wanted.classes)
+            best = float(detections.scores[0]) if len(detections) else None
+            detections = replace(detections, best_score=best)
+        detections = detections.filter(wanted.score_thr)
+        return detections.suppress(self.iou_thr) if wanted.class_agnostic else detections
+
+    def _wanted(
+        self,
+        score_thr: float | None,
+        classes: str | Sequence[str] | None,
+        class_agnostic: bool,
+    ) -> _Wanted:
+        threshold = _checked_threshold(self.score_thr if score_thr is None else score_thr)
+        if classes is not None:
+            classes = [classes] if isinstance(classes, str) else list(classes)
+            for name in classes:
+                if name not in self.classes:
+                    near = difflib.get_close_matches(str(name), self.classes) or self.classes[:5]
+                    raise UserError(
+                        f'The detector knows no class {name!r}; there are, for example, '
+                        f'{", ".join(near)}.'
                     )
-                    results[index] = detections.filter(self.score_thr)
-        return [results[index] for index in range(len(sources))]
+        return _Wanted(threshold, classes, class_agnostic)
 
 
-def _windows(items: Sequence, size: int) -> Iterator[list]:
-    iterator = iter(items)
-    while window := list(islice(iterator, size)):
-        yield window
+def _open(
+    path: str | os.PathLike,
+    device: str | torch.device | None,
+    backend: str | None,
+    precision: str | None,
+    threads: int | None,
+    trust: bool,
+) -> OpenedModel:
+    if is_exported(path):
+        device = 'cpu' if device is None else device
+        runtime, meta = open_exported(path, backend, device, precision, threads, trust)
+        iou_thr = meta.settings.get('final_iou', 0.5)
+        return OpenedModel(runtime, meta.preprocess, meta.classes, meta.category_ids, iou_thr)
+    return _open_checkpoint(path, device, backend, precision or 'fp32', threads, trust)
+
+
+def _open_checkpoint(
+    path: str | os.PathLike,
+    device: str | torch.device | None,
+    backend: str | None,
+    precision: str,
+    threads: int | None,
+    trust: bool,
+) -> OpenedModel:
+    if check_backend(backend) != 'torch':
+        raise UserError(
+            f'The backend {backend!r} runs exported files, and {path} is a checkpoint: export '
+            'it with tools/export.py first.'
+        )
+    chosen = choose_device(device)
+    check_precision(chosen, precision)
+    checkpoint = load_checkpoint_file(path, trust=trust)
+    cfg, model_cfg, classes, category_ids = read_meta(checkpoint, path)
+    model = build_model(model_cfg)
+    load_weights(model, checkpoint['state_dict'], path)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    test_cfg = model_cfg.get('test_cfg') or {}
+    iou_thr = (test_cfg.get('rcnn', test_cfg).get('nms') or {}).get('iou_threshold', 0.5)
+    runtime = TorchBackend(model, chosen, precision)
+    return OpenedModel(runtime, Preprocess.from_config(cfg), classes, category_ids, iou_thr)
+
+
+def _unwrap(result: ImageResult) -> Detections:
+    if result.error is not None:
+        raise result.error
+    return result.detections
+
+
+def _checked_threshold(score_thr: float) -> float:
+    if not 0 <= score_thr <= 1:
+        raise UserError(f'score_thr={score_thr} is not in 0..1.')
+    return score_thr

@@ -4,23 +4,26 @@ Everything becomes ``uint8`` BGR of shape (H, W, 3), the format of mmdet's
 ``LoadImageFromFile``. Files go through the same OpenCV decoder as in training,
 so that both see the same pixels: the EXIF orientation is applied, an alpha
 channel is dropped, 16 bits become 8 by their high byte, CMYK becomes RGB.
-Pillow reads the formats that OpenCV does not know.
+Pillow reads the formats that OpenCV does not know. Neither Pillow nor torch is
+needed for the rest, and torch is never imported here.
 """
 
 import io
 import os
-from pathlib import Path
-from typing import TypeAlias
+import sys
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 import cv2
 import numpy as np
-import torch
-from PIL import Image, ImageOps
-from torch import Tensor
 
 from lighthead.errors import UserError
+from lighthead.files import printable, read_regular_file, write_bytes_file
 
-ImageLike: TypeAlias = str | os.PathLike | np.ndarray | Image.Image | Tensor
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
+ImageLike: TypeAlias = Union[str, os.PathLike, np.ndarray, 'Image.Image', 'Tensor']
 
 OPENCV_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
 """Formats in which OpenCV's refusal means a damaged file."""
@@ -47,12 +50,12 @@ def read_image(source: ImageLike) -> np.ndarray:
         ImageError: the source is missing, damaged or of another kind.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_file(Path(source))
+        return _read_file(source)
     if isinstance(source, np.ndarray):
         return _from_array(source)
-    if isinstance(source, Image.Image):
+    if _is_instance(source, 'PIL.Image', 'Image'):
         return _from_pillow(source, 'the Pillow image')
-    if isinstance(source, Tensor):
+    if _is_instance(source, 'torch', 'Tensor'):
         return _from_tensor(source)
     raise ImageError(
         f'An image must be a path, a numpy array, a Pillow image or a tensor, '
@@ -60,20 +63,52 @@ def read_image(source: ImageLike) -> np.ndarray:
     )
 
 
-def _read_file(path: Path) -> np.ndarray:
+def write_image(path: str | os.PathLike, image: np.ndarray, sync: bool = True) -> None:
+    """Write a BGR image (H, W, 3), whole or not at all; the format goes by the suffix.
+
+    Args:
+        sync: See :func:`lighthead.files.replacing`.
+
+    Raises:
+        UserError: the format is unknown, or the file cannot be written.
+    """
+    name, suffix = printable(path), os.path.splitext(path)[1].lower()
     try:
-        data = path.read_bytes()
+        _, data = cv2.imencode(suffix, image)
+    except cv2.error as error:
+        raise UserError(f'{name}: OpenCV cannot write images of this format: try .jpg.') from error
+    try:
+        write_bytes_file(data.tobytes(), path, sync)
     except OSError as error:
-        raise ImageError(f'{path}: cannot be read ({error.strerror or error}).') from error
+        raise UserError(f'{name} cannot be written ({error.strerror}).') from error
+
+
+def _is_instance(source: object, module: str, name: str) -> bool:
+    """Whether ``source`` is of a package's class; nothing is, before the package is imported."""
+    return module in sys.modules and isinstance(source, getattr(sys.modules[module], name))
+
+
+def _read_file(path: str | os.PathLike) -> np.ndarray:
+    name = printable(path)
+    try:
+        data = read_regular_file(path)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, 'strerror', None) or error
+        raise ImageError(f'{name}: cannot be read ({reason}).') from error
+    return decode_image(data, name)
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Decode an image file's content; ``name`` stands in error messages. See :func:`read_image`."""
     if not data:
-        raise ImageError(f'{path}: the file is empty.')
+        raise ImageError(f'{name}: the file is empty.')
     if data[:2] == b'\xff\xd8' and not _jpeg_is_complete(data):
-        raise ImageError(f'{path}: the JPEG file is cut off; copy it again.')
+        raise ImageError(f'{name}: the JPEG file is cut off; copy it again.')
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise ImageError(f'{path}: OpenCV cannot decode it ({error.err}).') from error
-    return _decode_with_pillow(data, path) if image is None else image
+        raise ImageError(f'{name}: OpenCV cannot decode it ({error.err}).') from error
+    return _decode_with_pillow(data, name) if image is None else image
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
@@ -81,7 +116,7 @@ def _jpeg_is_complete(data: bytes) -> bool:
 
     OpenCV may fill the rest of a cut-off JPEG with grey. Segments are skipped
     by their length up to the first scan, so that a thumbnail's end marker does
-    not count. Where the marker is missing, Pillow tells whether all data is there.
+    not count. Where the marker is missing, Pillow says whether all data is there.
     """
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] != 0xDA:
@@ -92,28 +127,39 @@ def _jpeg_is_complete(data: bytes) -> bool:
     if data.find(b'\xff\xd9', position) >= 0:
         return True
     try:
+        from PIL import Image
+
         Image.open(io.BytesIO(data)).load()
     except Exception:
         return False
     return True
 
 
-def _decode_with_pillow(data: bytes, path: Path) -> np.ndarray:
+def _decode_with_pillow(data: bytes, name: str) -> np.ndarray:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ImageError(
+            f'{name}: OpenCV cannot decode it, or it is damaged: for more formats, pip install '
+            'pillow.'
+        ) from None
     try:
         image = Image.open(io.BytesIO(data))
         if image.format in OPENCV_FORMATS:
-            raise ImageError(f'{path}: the {image.format} file is damaged or cut off.')
-        return _from_pillow(image, str(path))
+            raise ImageError(f'{name}: the {image.format} file is damaged or cut off.')
+        return _from_pillow(image, name)
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads to
         reason = 'no image format that OpenCV or Pillow knows'
         if not isinstance(error, Image.UnidentifiedImageError):
             reason = f'damaged or cut off: {error}'
-        raise ImageError(f'{path}: cannot be read as an image ({reason}).') from error
+        raise ImageError(f'{name}: cannot be read as an image ({reason}).') from error
 
 
-def _from_pillow(image: Image.Image, name: str) -> np.ndarray:
+def _from_pillow(image: 'Image.Image', name: str) -> np.ndarray:
+    from PIL import ImageOps
+
     image = ImageOps.exif_transpose(image)
     if image.mode == 'F':
         raise ImageError(
@@ -149,7 +195,7 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array[..., :3])
 
 
-def _from_tensor(tensor: Tensor) -> np.ndarray:
+def _from_tensor(tensor: 'Tensor') -> np.ndarray:
     if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
         raise ImageError(
             f'An image tensor must have the shape (3, H, W) or (1, H, W), '
@@ -162,7 +208,8 @@ def _from_tensor(tensor: Tensor) -> np.ndarray:
                 'A floating-point image tensor must lie in 0..1, as torchvision has it; '
                 'give other ranges, or a normalised image, as uint8.'
             )
-        tensor = tensor.float().mul(255).round().to(torch.uint8)
-    if tensor.dtype != torch.uint8:
+        tensor = tensor.float().mul(255).round().byte()
+    pixels = tensor.numpy()
+    if pixels.dtype != np.uint8:
         raise ImageError(f'An image tensor must be uint8 or floating point, not {tensor.dtype}.')
-    return _from_array(tensor.flip(0).permute(1, 2, 0).numpy())
+    return _from_array(pixels[::-1].transpose(1, 2, 0))

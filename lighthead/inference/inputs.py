@@ -1,7 +1,9 @@
-"""From command-line inputs (files, folders, globs) to a list of pictures and videos."""
+"""From command-line inputs (files, folders, globs, cameras, addresses) to a list of sources."""
 
 import glob
+import os
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,40 +20,50 @@ VIDEO_SUFFIXES = frozenset((
 # fmt: on
 
 
+STREAM_SCHEMES = ('rtsp://', 'rtsps://', 'rtmp://', 'http://', 'https://', 'udp://', 'tcp://')
+"""Beginnings of addresses that OpenCV opens as videos."""
+
+
 class Inputs(NamedTuple):
-    """What was found.
+    """What the arguments name.
 
     ``paths`` are in the order of the arguments, names within a folder or glob
-    sorted, each file once. ``missing`` are arguments that match nothing.
+    sorted, each file once; a camera or an address is a string. ``missing`` are
+    arguments that match nothing.
     """
 
-    paths: list[Path]
+    paths: list[Path | str]
     missing: list[str]
 
 
-def is_video(path: Path) -> bool:
+def is_video(path: Path | str) -> bool:
     """Whether the suffix is a video's."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return not is_stream(path) and path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_stream(path: Path | str) -> bool:
+    """Whether it is a camera's number or an address, not a file."""
+    return isinstance(path, str)
 
 
 def expand_inputs(arguments: Sequence[str]) -> Inputs:
-    """Find the pictures and videos that the arguments name.
+    """Find the images and videos that the arguments name.
 
-    A file counts whatever its suffix. Of a folder, the pictures and videos
+    A file counts whatever its suffix. Of a folder, the images and videos
     directly in it count (by suffix); so do those that a glob matches, and
-    ``'folder/**/*'`` goes through subfolders.
+    ``'folder/**/*'`` goes through subfolders. A number that is no file is a camera.
 
     Raises:
-        UserError: nothing was found.
+        UserError: nothing matches.
     """
-    paths: dict[Path, Path] = {}
+    paths: dict[str, Path | str] = {}
     missing = []
-    for argument in arguments:
-        found = list(_expand(str(argument)))
-        if not found:
-            missing.append(str(argument))
-        for path in found:
-            paths.setdefault(path.resolve(), path)
+    for argument in map(str, arguments):
+        matches = list(_expand(argument))
+        if not matches:
+            missing.append(argument)
+        for path in matches:
+            paths.setdefault(path if is_stream(path) else real_path(path), path)
     if not paths:
         raise UserError(
             f'No image or video found in {", ".join(map(str, arguments)) or "no input"}: give '
@@ -60,13 +72,29 @@ def expand_inputs(arguments: Sequence[str]) -> Inputs:
     return Inputs(list(paths.values()), missing)
 
 
-def _expand(argument: str) -> Iterable[Path]:
-    path = Path(argument)
-    if path.is_dir():
-        return _media(path.iterdir())
-    if path.exists():
-        return [path]
-    return _media(Path(match) for match in glob.iglob(argument, recursive=True))
+def real_path(path: Path) -> str:
+    """The path without links."""
+    plain = os.path.join(_real_folder(str(path.parent)), path.name)
+    return os.path.realpath(plain) if os.path.islink(plain) else plain
+
+
+@lru_cache(maxsize=1024)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _expand(argument: str) -> Iterable[Path | str]:
+    if os.path.isdir(argument):
+        with os.scandir(argument) as entries:
+            return _media(Path(entry.path) for entry in entries)
+    if os.path.lexists(argument):
+        return [Path(argument)]
+    if argument.isdigit() or argument.lower().startswith(STREAM_SCHEMES):
+        return [argument]
+    try:
+        return _media(Path(match) for match in glob.iglob(argument, recursive=True))
+    except OSError:  # a name that is too long for a file
+        return []
 
 
 def _media(paths: Iterable[Path]) -> list[Path]:

@@ -76,7 +76,7 @@ def test_a_batch_shares_padding(checkpoint, monkeypatch, pictures):
     monkeypatch.setattr(
         TorchBackend,
         '__call__',
-        lambda self, batch, sizes: shapes.append(batch.shape) or call(self, batch, sizes),
+        lambda self, batch, *args: shapes.append(batch.shape) or call(self, batch, *args),
     )
     batched(pictures)
     assert sorted(shape[0] for shape in shapes) == [1, 1, 1, 2]
@@ -124,6 +124,60 @@ def test_threshold_only_leaves_out(checkpoint, detector, pictures):
     found = Detector(checkpoint, device='cpu', score_thr=threshold - 1e-6)(pictures[0])
     assert 20 < len(found) < 100
     _assert_same(found, everything.filter(threshold - 1e-6))
+
+
+def test_the_constructors_threshold_is_only_the_default(checkpoint, detector, pictures):
+    strict = Detector(checkpoint, device='cpu', score_thr=0.9)
+    everything = detector(pictures[0])
+    assert len(strict(pictures[0])) < len(everything)
+    _assert_same(strict(pictures[0], score_thr=0.0), everything, 0)
+    strict.score_thr = 0.0
+    _assert_same(strict(pictures[0]), everything, 0)
+    strict.score_thr = 2
+    with pytest.raises(UserError, match='score_thr=2 is not in'):
+        strict(pictures[0])
+
+
+def test_no_detections_say_what_the_best_score_was(detector, pictures):
+    best = detector(pictures[0]).scores[0]
+    nothing = detector(pictures[0], score_thr=1.0)
+    assert len(nothing) == 0
+    assert nothing.best_score == best
+    assert str(nothing) == f'0 detections (the best score was {best:.3g})'
+
+
+def test_classes_and_suppression_per_call(detector, pictures):
+    everything = detector(pictures[1])
+    name = everything.names[-1]
+    chosen = detector(pictures[1], classes=name)
+    assert set(chosen.names) == {name} != set(everything.names)
+    _assert_same(chosen, everything.filter(names=[name]), 0)
+    assert detector(pictures[1], classes=[name], score_thr=1.0).best_score == chosen.scores[0]
+    apart = detector(pictures[1], class_agnostic=True)
+    assert len(apart) < len(everything)
+    _assert_same(apart, everything.suppress(detector.iou_thr), 0)
+    with pytest.raises(UserError, match="no class 'gog'; there are, for example, dog"):
+        detector(pictures[1], classes=['gog'])
+
+
+def test_streams_are_lazy_and_report_what_cannot_be_read(detector, pictures, tmp_path):
+    (tmp_path / 'broken.jpg').write_text('no image')
+    sources = [pictures[0], tmp_path / 'broken.jpg', pictures[1]]
+    results = list(detector.stream(iter(sources)))
+    assert [result.source for result in results] == sources
+    assert isinstance(results[1].error, ImageError)
+    assert results[1].detections is results[1].image is None
+    _assert_same(results[2].detections, detector(pictures[1]), 0)
+    assert results[2].image.shape[:2] == results[2].detections.image_size
+
+
+def test_detections_draw_and_crop_their_image(detector, pictures, tmp_path):
+    detections = detector(pictures[0], score_thr=0.2)
+    drawn = detections.plot()
+    assert (drawn != cv2.imread(str(pictures[0]))).any()
+    detections.save(tmp_path / 'drawn.png')
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'drawn.png')), drawn)
+    assert len(detections.crop()) == len(detections) > 0
 
 
 def test_batch_norm_is_folded(checkpoint, detector):

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lighthead.inference import drawing
+from lighthead.inference import drawing, text
 from lighthead.inference.drawing import Rect, class_colour, draw_detections
 from lighthead.inference.results import Detections
 
@@ -90,20 +90,20 @@ def test_rect_overlap():
 @pytest.mark.parametrize('name', ['Straßenbahn', 'кошка', 'γάτα', 'ﾈｺ', '狗', '猫🐈', '�'])
 def test_names_in_any_script(name):
     """Characters are drawn as themselves, or the class's number stands in: never a '?'."""
-    path = drawing._font_for(name)
-    mask = drawing._text_mask(f'{name} 0.90', '#0 0.90', 20)
-    question_marks = drawing._text_mask('?' * len(name) + ' 0.90', '', 20)
+    path = text.font_for(name)
+    mask = text.text_mask(f'{name} 0.90', '#0 0.90', 20)
+    question_marks = text.text_mask('?' * len(name) + ' 0.90', '', 20)
     assert mask.sum() > 0
     if path is None:
-        np.testing.assert_array_equal(mask, drawing._text_mask('#0 0.90', '', 20))
+        np.testing.assert_array_equal(mask, text.text_mask('#0 0.90', '', 20))
     else:
-        assert set(map(ord, name)) <= drawing._characters(path)
+        assert set(map(ord, name)) <= text.characters_of(path)
         assert mask.shape != question_marks.shape or not np.array_equal(mask, question_marks)
 
 
 @pytest.mark.parametrize('name', ['Straßenbahn', 'кошка', 'γάτα'])
 def test_european_scripts_need_no_font_of_the_system(name):
-    assert drawing._font_for(name) == drawing.DEFAULT_FONT
+    assert text.font_for(name) == text.default_font()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lighthead import Detector
-from lighthead.commands.infer_job import infer
+from lighthead.commands import infer
 from lighthead.errors import UserError
 from lighthead.inference.video import VideoReader, VideoWriter
 
@@ -29,7 +29,7 @@ def run(checkpoint, tmp_path):
             'pred_score_thr': 0.1,
             'out_dir': str(tmp_path / 'out'),
         } | options
-        code = infer(parse('infer', checkpoint, *inputs, **options))
+        code = infer.main(parse('infer', checkpoint, *inputs, **options))
         out = Path(options['out_dir'])
         path = out / 'predictions.json'
         return code, out, json.loads(path.read_text()) if path.exists() else None
@@ -40,7 +40,9 @@ def run(checkpoint, tmp_path):
 def test_drawings_and_one_json(run, checkpoint, pictures):
     code, out, predictions = run(*pictures)
     assert code == 0
-    assert sorted(path.name for path in out.iterdir()) == ['predictions.json', 'vis']
+    assert sorted(path.name for path in out.iterdir()) == [
+        *('job.json', 'predictions.json', 'predictions.jsonl', 'vis')
+    ]
     assert sorted(path.name for path in (out / 'vis').iterdir()) == [p.name for p in pictures]
     assert [image['file_name'] for image in predictions['images']] == [str(p) for p in pictures]
     assert [(i['height'], i['width']) for i in predictions['images']][:2] == [(96, 120), (200, 150)]
@@ -107,11 +109,13 @@ def test_nothing_is_written_where_nothing_is_wanted(run, pictures, tmp_path, cap
     code, out, _ = run(pictures[0], no_save_vis=True, no_save_pred=True, print_result=True)
     assert code == 0
     assert not out.exists()
-    told = capsys.readouterr().out
-    assert f'{pictures[0]}: ' in told
-    assert any(line.startswith('  ') and '[' in line for line in told.splitlines())
+    printed = capsys.readouterr().out
+    assert f'{pictures[0]}: ' in printed
+    assert any(line.startswith('  ') and '[' in line for line in printed.splitlines())
     _, out, predictions = run(pictures[0], no_save_vis=True)
-    assert [path.name for path in out.iterdir()] == ['predictions.json']
+    assert sorted(path.name for path in out.iterdir()) == [
+        *('job.json', 'predictions.json', 'predictions.jsonl')
+    ]
     assert 'drawing' not in predictions['images'][0]
 
 
@@ -174,7 +178,7 @@ def test_command_line(checkpoint, pictures, tmp_path):
     assert (out / 'vis' / pictures[0].name).exists()
 
 
-def test_mistakes_end_in_a_sentence(checkpoint):
+def test_mistakes_end_in_an_error_message(checkpoint):
     done = _tool(checkpoint, 'nothing_here.jpg')
     assert done.returncode == 2
     assert 'No image or video found in nothing_here.jpg' in done.stderr

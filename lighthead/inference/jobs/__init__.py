@@ -1,0 +1,1 @@
+"""A run of the detector over images, videos and streams: results are written as they come."""

@@ -1,0 +1,54 @@
+"""Images of a run: decoding, the network, and drawing and writing overlap."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lighthead.inference.detector import ImageResult
+from lighthead.inference.drawing import draw_detections
+from lighthead.inference.images import write_image
+from lighthead.inference.jobs.context import Run
+from lighthead.inference.read_ahead import default_workers, ordered_map
+
+WAITING = 2
+"""Drawings per thread that wait to be written: images are held in memory until then."""
+
+
+def run_images(run: Run, inputs: Sequence[tuple[Path, str]]) -> None:
+    """Detect in images and draw them under the names given; in order, and until told to stop."""
+    workers = run.options.workers
+    writers = (default_workers() if workers is None else workers) if run.draws else 0
+    results = run.stream((path for path, _ in inputs), workers)
+    drawn = ordered_map(
+        partial(_draw, run), zip(results, inputs, strict=True), writers, WAITING * writers
+    )
+    bar = run.progress.add('detecting', len(inputs))
+    with closing(results), closing(drawn):
+        for result, (path, name), drawing in drawn:
+            if result.error is not None:
+                run.fail(path, str(result.error))
+            else:
+                run.record(path, result.detections, drawing=name if run.output.vis_dir else None)
+            if run.options.show and drawing is not None:
+                run.show(str(path), drawing, wait=0)
+            run.progress.advance(bar)
+            if run.stop:
+                break
+    run.progress.remove(bar)
+
+
+def _draw(
+    run: Run, task: tuple[ImageResult, tuple[Path, str]]
+) -> tuple[ImageResult, tuple[Path, str], np.ndarray | None]:
+    """Draw and write; the pixels are passed on only where they are shown."""
+    result, (path, name) = task
+    drawing = None
+    if result.error is None and run.draws:
+        drawing = draw_detections(result.image, result.detections)
+        if run.output.vis_dir is not None:
+            write_image(run.output.vis_dir / name, drawing, sync=False)
+    kept = drawing if run.options.show else None
+    return result._replace(image=None), (path, name), kept
