@@ -118,4 +118,3 @@ def set_accumulation(cfg: Config, processes: int) -> None:
             f'{cfg.train_dataloader.batch_size} take at once: change one of them.'
         )
     cfg.optim_wrapper.accumulative_counts = counts
-    cfg.train_cfg.accumulative_counts = counts

@@ -17,6 +17,7 @@ from mmengine.hooks import ParamSchedulerHook
 from mmengine.runner import Runner
 
 from lighthead.engine.loop import ResumableEpochLoop
+from lighthead.engine.step_size import step_size
 from lighthead.errors import UserError
 
 
@@ -24,9 +25,12 @@ from lighthead.errors import UserError
 class OptimizerStepLoop(ResumableEpochLoop):
     """ResumableEpochLoop that ends after a number of optimizer steps, in the middle of an epoch.
 
+    For pretraining, and for data sets so small that a number of epochs says little.
+
     Args:
         max_steps: Optimizer steps.
-        accumulative_counts: Iterations per step: ``optim_wrapper.accumulative_counts``.
+        val_steps: Validate at the ends of epochs that are about so many steps apart;
+            replaces ``val_interval``.
         kwargs: As mmengine's EpochBasedTrainLoop (``val_interval``, ...).
     """
 
@@ -35,7 +39,7 @@ class OptimizerStepLoop(ResumableEpochLoop):
         runner: Runner,
         dataloader: Any,
         max_steps: int,
-        accumulative_counts: int = 1,
+        val_steps: int | None = None,
         **kwargs,
     ) -> None:
         super().__init__(runner, dataloader, max_epochs=1, **kwargs)
@@ -44,8 +48,12 @@ class OptimizerStepLoop(ResumableEpochLoop):
                 'There are fewer training images than one batch of all processes: '
                 'lower train_dataloader.batch_size.'
             )
-        self._max_iters = max_steps * accumulative_counts
+        accumulated = step_size(runner.cfg, self.dataloader, runner.world_size).accumulated
+        self._max_iters = max_steps * accumulated
         self._max_epochs = math.ceil(self._max_iters / len(self.dataloader))
+        if val_steps is not None:
+            self.val_interval = max(1, round(val_steps * accumulated / len(self.dataloader)))
+            self.dynamic_milestones, self.dynamic_intervals = [0], [self.val_interval]
 
     def _remaining_batches(self) -> Iterator[Any]:
         return islice(super()._remaining_batches(), self._max_iters - self._iter)

@@ -29,6 +29,7 @@ from lighthead.checkpoint.safe_files import (
 )
 from lighthead.engine.console import ConsoleHook, set_console_level
 from lighthead.engine.curves import CurvesHook
+from lighthead.engine.disk import disk_errors_reported, prepare_work_dir
 from lighthead.engine.optimizer_steps import OptimizerStepSchedulerHook, in_steps
 from lighthead.engine.resume import (
     load_optimizer,
@@ -70,8 +71,15 @@ class LightHeadRunner(Runner):
     """
 
     def __init__(
-        self, *args, resume: bool | str | Path = False, load_from: str | None = None, **kwargs
+        self,
+        model: nn.Module | dict,
+        work_dir: str,
+        *args,
+        resume: bool | str | Path = False,
+        load_from: str | None = None,
+        **kwargs,
     ) -> None:
+        prepare_work_dir(work_dir)
         if isinstance(resume, (str, Path)):
             load_from, resume = str(resume), True
         self.trust_checkpoint = False
@@ -80,7 +88,7 @@ class LightHeadRunner(Runner):
         self._resume_from: Path | None = None
         self._resume_data: dict | None = None
         self._config_json: str | None = None
-        super().__init__(*args, resume=resume, load_from=load_from, **kwargs)
+        super().__init__(model, work_dir, *args, resume=resume, load_from=load_from, **kwargs)
 
     @property
     def is_resuming(self) -> bool:
@@ -115,7 +123,7 @@ class LightHeadRunner(Runner):
         self._console = ConsoleHook()
         self.register_hook(self._console)
         self.register_hook(CurvesHook())
-        with work_dir_lock(self.work_dir), self.stop_request:
+        with work_dir_lock(self.work_dir), self.stop_request, disk_errors_reported(self):
             try:
                 if self._resume and not self._has_loaded:
                     self._read_resume_file()

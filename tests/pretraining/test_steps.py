@@ -113,7 +113,6 @@ def test_a_step_takes_1024_images(processes: int, batch_size: int, counts: int) 
     cfg.train_dataloader.batch_size = batch_size
     set_accumulation(cfg, processes)
     assert cfg.optim_wrapper.accumulative_counts == counts
-    assert cfg.train_cfg.accumulative_counts == counts
 
 
 @pytest.mark.parametrize(('processes', 'batch_size'), [(3, 128), (16, 128)])
