@@ -1,5 +1,6 @@
 """Full disks and folders that cannot be written: an error message, and nothing is lost."""
 
+import contextlib
 import errno
 from pathlib import Path
 
@@ -35,13 +36,14 @@ def test_no_room_for_the_log(toy, tmp_path: Path) -> None:
     cfg = toy.make_cfg(work_dir=tmp_path)
     cfg.log_level = 'INFO'
     runner = toy.RUNNERS.build(cfg)
-    stream = next(h for h in runner.logger.handlers if getattr(h, 'baseFilename', None))
-    stream.stream.close()
-    with (
-        open('/dev/full', 'w') as stream.stream,
-        pytest.raises(UserError, match='No space left on device'),
-    ):
+    handler = next(h for h in runner.logger.handlers if getattr(h, 'baseFilename', None))
+    handler.stream.close()
+    handler.stream = open('/dev/full', 'w')  # noqa: SIM115 (closing it fails, too)
+    with pytest.raises(UserError, match='No space left on device'):
         runner.train()
+    with contextlib.suppress(OSError):
+        handler.stream.close()
+    runner.logger.handlers.remove(handler)
 
 
 def test_other_errors_keep_their_traceback(toy, tmp_path: Path, monkeypatch) -> None:
