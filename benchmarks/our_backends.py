@@ -7,7 +7,7 @@ from pathlib import Path
 from lighthead import Detector
 from lighthead.cli import build_parser
 from lighthead.commands.export_job import export
-from lighthead.data.layout import find_coco_layout
+from lighthead.data.find_splits import find_splits
 
 NEEDS = {
     'onnx': ('onnx', 'onnxscript', 'onnxruntime'),
@@ -40,7 +40,7 @@ def export_all(checkpoint: Path, folder: Path, data_root: str | None) -> dict[st
         options = build_parser().parse_args(words)
         if int8:
             options.int8, options.data_root, options.eval_images = True, data_root, EVALUATED
-            options.calib = str(find_coco_layout(data_root).train.img_dir)
+            options.calib = str(find_splits(data_root).train.img_dir)
             options.calib_images = CALIBRATION_IMAGES
         files[kind] = export(options)
     return files

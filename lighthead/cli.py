@@ -27,6 +27,7 @@ COMMANDS = (
     'pretrain',
     'speed',
     'complexity',
+    'data',
     'convert',
     'info',
 )

@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from lighthead.data.clean import load_coco_json
-from lighthead.data.layout import Split, find_coco_layout
+from lighthead.data.find_splits import Split, find_splits
 from lighthead.errors import UserError
 from lighthead.evaluation import CocoDetMetric
 from lighthead.inference.detector import Detector
@@ -34,7 +34,7 @@ def validation_split(root: str | Path) -> Split:
     Raises:
         UserError: there is none.
     """
-    layout = find_coco_layout(root)
+    layout = find_splits(root)
     split = layout.val or layout.train
     if split is None:
         raise UserError(f'--data-root {root} has no annotated images.')

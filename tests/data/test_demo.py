@@ -10,14 +10,14 @@ import pytest
 from lighthead.data.clean import CleanCOCO
 from lighthead.data.demo import COUNTS, LEAST_VISIBLE, annotations_of, scene_of
 from lighthead.data.demo_objects import KINDS, render
-from lighthead.data.layout import find_coco_layout
+from lighthead.data.find_splits import find_splits
 
 DEMO = Path(__file__).resolve().parents[2] / 'data/demo'
 
 
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_layout_and_annotations(split: str) -> None:
-    found = getattr(find_coco_layout(DEMO), split)
+    found = getattr(find_splits(DEMO), split)
     assert found.classes == tuple(kind.name for kind in KINDS)
     assert found.category_ids == (1, 2, 4, 11, 16, 42)
     coco = CleanCOCO(found.ann_file)

@@ -9,9 +9,12 @@ from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 
 from lighthead.data.check import check_data
-from lighthead.data.classes import palette_for
-from lighthead.data.layout import apply_data_root, classes_from_json, find_coco_layout
+from lighthead.data.classes import classes_from_json, palette_for
+from lighthead.data.find_splits import find_splits
+from lighthead.data.layout import apply_data_root
 from lighthead.errors import UserError
+
+from .formats.builders import YOLO_LINE, write_image, write_text
 
 FORMS = [
     ('annotations/instances_train2017.json', 'train2017', 'a.jpg'),
@@ -43,7 +46,7 @@ def write_split(root: Path, ann_file: str, img_dir: str, image: str) -> None:
 def test_forms(ann_file: str, img_dir: str, image: str, val: str, tmp_path: Path) -> None:
     write_split(tmp_path, ann_file, img_dir, image)
     write_split(tmp_path, f'annotations/instances_{val}.json', val, 'v.jpg')
-    layout = find_coco_layout(str(tmp_path))
+    layout = find_splits(str(tmp_path))
     assert layout.train.ann_file == tmp_path / ann_file
     assert layout.train.img_dir == tmp_path / img_dir
     assert layout.train.classes == ('b', 'a')
@@ -55,7 +58,7 @@ def test_forms(ann_file: str, img_dir: str, image: str, val: str, tmp_path: Path
 def test_missing_first_image_falls_back_to_the_named_folder(tmp_path: Path) -> None:
     write_split(tmp_path, 'annotations/train.json', 'train', 'a.jpg')
     (tmp_path / 'train/a.jpg').unlink()
-    assert find_coco_layout(tmp_path).train.img_dir == tmp_path / 'train'
+    assert find_splits(tmp_path).train.img_dir == tmp_path / 'train'
 
 
 def two_files(root: Path) -> None:
@@ -77,10 +80,10 @@ def broken(root: Path) -> None:
     ('prepare', 'sentence'),
     [
         (Path.rmdir, 'The data folder .* does not exist: check the path'),
-        (lambda root: None, 'is not in COCO layout: there is no annotations/instances_train2017'),
+        (lambda root: None, 'is in no known format: it needs a COCO JSON file'),
         (
             two_files,
-            r'several annotation files for the train split \(annotations/inst.*train.json\)',
+            r'several annotation files for the train split \(train.json, annotations/inst.*\)',
         ),
         (no_images, 'has no image folder for the train split: put the images in .*train'),
         (broken, 'train.json is not valid JSON'),
@@ -91,7 +94,7 @@ def test_bad_folders(prepare: Callable, sentence: str, tmp_path: Path) -> None:
     root.mkdir()
     prepare(root)
     with pytest.raises(UserError, match=sentence):
-        find_coco_layout(root)
+        find_splits(root)
 
 
 def coco_cfg(make_cfg: Callable) -> Config:
@@ -176,3 +179,45 @@ def test_palettes() -> None:
     many = palette_for([str(n) for n in range(100)])
     assert len(set(many)) == 100
     assert all(0 <= channel <= 255 for colour in many for channel in colour)
+
+
+def yolo_set(root: Path, images: int = 10) -> None:
+    for number in range(images):
+        write_image(root / 'images' / f'{number}.jpg')
+        write_text(root / 'labels' / f'{number}.txt', f'{number % 2} {YOLO_LINE}')
+    write_text(root / 'data.yaml', 'train: images\nnames: [cat, dog]')
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'lighthead' / 'annotations'
+
+
+def test_other_formats_become_coco_files_in_the_cache(
+    make_cfg: Callable, cache: Path, tmp_path: Path
+) -> None:
+    yolo_set(tmp_path / 'data')
+    cfg = coco_cfg(make_cfg)
+    apply_data_root(cfg, tmp_path / 'data', val_fraction=0.2)
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('cat', 'dog')
+    reports = check_data(cfg, ('train', 'val')).splits
+    assert [(r.images, r.classes, r.boxes.kept) for r in reports] == [(8, 2, 8), (2, 2, 2)]
+    names = sorted(path.name for path in cache.iterdir())
+    apply_data_root(coco_cfg(make_cfg), tmp_path / 'data', val_fraction=0.2)
+    assert sorted(path.name for path in cache.iterdir()) == names
+    apply_data_root(coco_cfg(make_cfg), tmp_path / 'data', val_fraction=0.2, seed=1)
+    assert len(list(cache.iterdir())) == 4
+
+
+def test_folds_use_all_images(cache: Path, pristine_coco: Path) -> None:
+    layouts = [find_splits(pristine_coco, fold=(index, 7)) for index in range(1, 8)]
+    vals = [json.loads(layout.val.ann_file.read_text())['images'] for layout in layouts]
+    assert all(vals)
+    assert sum(map(len, vals)) == 14
+    assert len({image['file_name'] for images in vals for image in images}) == 14
+
+
+def test_a_val_split_is_not_made_where_there_is_one(pristine_coco: Path) -> None:
+    with pytest.raises(UserError, match='has a val split already'):
+        find_splits(pristine_coco, val_fraction=0.1)
