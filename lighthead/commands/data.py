@@ -6,7 +6,7 @@ from pathlib import Path
 from lighthead.commands import arguments
 
 EXAMPLES = """
-  lighthead data check my_photos --out report        # what is in it, what is wrong with it
+  lighthead data check my_photos                     # what is in it, what is wrong with it
   lighthead data check my_photos --fix my_photos_clean
   lighthead data convert my_photos out --to yolo     # from COCO, YOLO, Pascal VOC or LabelMe
   lighthead data split my_photos out --shares train=8 val=2 --group-by folder
@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
-    parser.add_argument('--out', type=Path, metavar='DIR', help='write report.html there')
     parser.add_argument('--fix', type=Path, metavar='DIR', help='write a cleaned copy there')
 
 

@@ -10,7 +10,6 @@ from lighthead.data.convert import convert as convert_dataset
 from lighthead.data.convert import divided
 from lighthead.data.formats import LabelledData, read_dataset
 from lighthead.data.health import check_dataset
-from lighthead.data.health.page import write_page
 from lighthead.data.repair import write_repaired
 from lighthead.data.split import group_by
 from lighthead.errors import EXIT_OK, EXIT_USER, UserError
@@ -27,8 +26,6 @@ def check(args: argparse.Namespace) -> int:
     """Check a data set; errors exit with 2."""
     report = check_dataset(read_dataset(args.root))
     print('\n'.join(report.lines()))
-    if args.out:
-        print(f'written: {write_page(report, args.out)}')
     if args.fix:
         print('\n'.join(write_repaired(report, args.fix)))
         print(f'written: {args.fix}')
