@@ -39,7 +39,9 @@ def class_colour(label: int) -> tuple[int, int, int]:
     return round(blue * 255), round(green * 255), round(red * 255)
 
 
-def draw_detections(image: np.ndarray, detections: 'Detections') -> np.ndarray:
+def draw_detections(
+    image: np.ndarray, detections: 'Detections', with_scores: bool = True
+) -> np.ndarray:
     """A copy of a BGR image (H, W, 3) with the detections drawn into it.
 
     Line width and text grow with the image. Labels stay inside it and do not cover
@@ -60,7 +62,7 @@ def draw_detections(image: np.ndarray, detections: 'Detections') -> np.ndarray:
     for index in order:
         label = int(detections.labels[index])
         track = '' if detections.track_ids is None else f' {detections.track_ids[index]}'
-        ending = f'{track} {detections.scores[index]:.2f}'
+        ending = f'{track} {detections.scores[index]:.2f}' if with_scores else track
         mask = text_mask(f'{detections.names[index]}{ending}', f'#{label}{ending}', font_size)
         position = _label_position(corners[index], mask.shape, line, canvas.shape, taken)
         taken.append(position)

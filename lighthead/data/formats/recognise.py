@@ -36,7 +36,7 @@ def read_dataset(root: str | os.PathLike) -> LabelledData:
     Raises:
         UserError: the folder is missing, in no known format, or malformed.
     """
-    root = Path(root).absolute()
+    root = Path(os.path.abspath(root))
     if not root.is_dir():
         raise UserError(f'The data folder {root} does not exist: check the path.')
     for form in FORMATS:
