@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -137,6 +138,27 @@ def test_killed_at_random_moments(trainer, tmp_path: Path) -> None:
     assert kills >= 2
     trainer.run(parts, '--accumulate', 2, '--resume')
     assert_same_end(whole, parts)
+
+
+@pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_with_their_exit_codes(trainer, whole, tmp_path, number, code) -> None:
+    trainer.start(tmp_path, '--workers', 2, '--delay', 0.02)
+    trainer.wait_for((tmp_path / 'iter_15.pth').exists)
+    os.kill(trainer.pid, number)
+    assert trainer.exit_code() == code, trainer.log.read_text()
+    log = trainer.log.read_text()
+    assert 'Traceback' not in log
+    assert f'Stopped by {signal.Signals(number).name}: continue with --resume' in log
+    trainer.run(tmp_path, '--workers', 2, '--resume')
+    assert_same_end(whole, tmp_path)
+
+
+def test_two_runs_in_one_work_dir(trainer, toy, tmp_path: Path) -> None:
+    trainer.start(tmp_path, '--delay', 0.05)
+    trainer.wait_for((tmp_path / 'iter_3.pth').exists)
+    with pytest.raises(UserError, match=f'Another training is running .*process {trainer.pid} '):
+        toy.train(work_dir=tmp_path, resume=True)
+    assert trainer.exit_code() == 0, trainer.log.read_text()
 
 
 def test_non_finite_loss_ends_with_exit_code_2(trainer, tmp_path: Path) -> None:
