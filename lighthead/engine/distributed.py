@@ -33,7 +33,7 @@ STARTERS = {'pytorch': 'torchrun', 'slurm': 'srun', 'mpi': 'mpirun'}
 PORT = '29500'
 """torch.distributed's default."""
 LOST = ('connection closed', 'connection reset', 'broken pipe', 'gloo', 'nccl', 'timed out')
-"""Words of the errors that a process meets when another one is gone."""
+"""Words in the errors of a process that has lost another one."""
 
 
 def join_processes(cfg: Config) -> None:
@@ -81,8 +81,8 @@ def leaving_together() -> Iterator[None]:
             raise
         raise UserError(
             f'Process {dist.get_rank()} of {dist.get_world_size()} has lost the others '
-            f'({str(error).strip().splitlines()[-1][:160]}): the reason stands in the output of '
-            'the one that ended first; then continue with --resume.'
+            f'({str(error).strip().splitlines()[-1][:160]}): the output of the process that '
+            'ended first has the reason; then continue with --resume.'
         ) from error
     if dist.is_initialized():
         dist.destroy_process_group()
@@ -101,10 +101,10 @@ def read_environment(launcher: str, variables: Mapping[str, str]) -> dict[str, s
             f'--launcher {launcher}: {missing[0]} is not set, so {STARTERS[launcher]} did not '
             f'start this process: start it with {STARTERS[launcher]}, or leave --launcher out.'
         )
-    found = dict(zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), (variables[n] for n in names)))
-    found['MASTER_ADDR'] = variables.get('MASTER_ADDR') or _first_machine(launcher, variables)
-    found['MASTER_PORT'] = variables.get('MASTER_PORT') or PORT
-    return found
+    environment = dict(zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), (variables[n] for n in names)))
+    environment['MASTER_ADDR'] = variables.get('MASTER_ADDR') or _first_machine(launcher, variables)
+    environment['MASTER_PORT'] = variables.get('MASTER_PORT') or PORT
+    return environment
 
 
 def _first_machine(launcher: str, variables: Mapping[str, str]) -> str:
@@ -147,12 +147,12 @@ def _set_wrapper(cfg: Config) -> None:
         cfg.model_wrapper_cfg['device_ids'] = None
     hooks = list(cfg.get('custom_hooks') or [])
     if not any(hook['type'] == 'SyncBuffersHook' for hook in hooks):
-        # before EMAHook (49) and the checkpoint
+        # before OptimizerStepEMAHook (49) and the checkpoint
         cfg.custom_hooks = [*hooks, dict(type='SyncBuffersHook', priority=40)]
 
 
 def _gather_directly(cfg: Config) -> None:
-    """Metrics are gathered by the processes' own means, not in a folder that all machines see."""
+    """Metrics are gathered over the process group, not through a folder that all machines see."""
     for name in ('val_evaluator', 'test_evaluator'):
         if isinstance(cfg.get(name), dict):
             cfg[name].setdefault('collect_device', 'gpu')

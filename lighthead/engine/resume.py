@@ -1,4 +1,4 @@
-"""The checkpoint that a training continues from: found, read, and back into the runner."""
+"""The checkpoint that a training continues from: which one, and its state back in the runner."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Weights of a checkpoint into the runner's model, with a sentence where they do not fit."""
+"""Weights of a checkpoint into the runner's model, with an error message where they do not fit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""COCO box metrics (https://cocodataset.org/#detection-eval) that never end in a crash."""
+"""COCO box metrics (https://cocodataset.org/#detection-eval) that handle empty or odd results."""
 
 import contextlib
 import io
@@ -167,12 +167,12 @@ class CocoDetMetric(CocoMetric):
     def _evaluate(self, detections: Sequence[dict]) -> COCOeval:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
             if detections:
-                found = self._coco_api.loadRes([dict(detection) for detection in detections])
+                results = self._coco_api.loadRes([dict(detection) for detection in detections])
             else:
-                found = CleanCOCO()
-                found.dataset = {**self._coco_api.dataset, 'annotations': []}
-                found.createIndex()
-            evaluation = COCOeval(self._coco_api, found, 'bbox')
+                results = CleanCOCO()
+                results.dataset = {**self._coco_api.dataset, 'annotations': []}
+                results.createIndex()
+            evaluation = COCOeval(self._coco_api, results, 'bbox')
             ids = self._coco_api.category_ids(self.dataset_meta['classes'])
             evaluation.params.catIds = [cat_id for cat_id in ids if cat_id is not None]
             evaluation.params.imgIds = self._coco_api.get_img_ids()

@@ -5,7 +5,7 @@
 It runs ``lighthead.commands.train`` on the demo's pictures at 96 x 96, with the
 main config's losses. Two things differ from a training. RPN's 256 anchors are
 chosen without chance, so that one process and two choose the same. And every
-process notes, beside the work dir, its gradients and losses, the images that
+process notes, next to the work dir, its gradients and losses, the images that
 it evaluated, and the checkpoints that it wrote.
 """
 
@@ -118,7 +118,7 @@ def note(kind: str, values: list) -> None:
 
 
 def note_checkpoints() -> None:
-    """Note every checkpoint that this process puts in its place."""
+    """Note every checkpoint that this process writes."""
     replace = os.replace
 
     def noting_replace(source, target) -> None:

@@ -27,8 +27,8 @@ ADDRESS = dict(MASTER_ADDR='node0', MASTER_PORT='1234')
     ],
 )
 def test_every_launchers_variables_are_read(launcher: str, variables: dict) -> None:
-    found = distributed.read_environment(launcher, variables | ADDRESS)
-    assert found == dict(RANK='5', WORLD_SIZE='8', LOCAL_RANK='1', **ADDRESS)
+    environment = distributed.read_environment(launcher, variables | ADDRESS)
+    assert environment == dict(RANK='5', WORLD_SIZE='8', LOCAL_RANK='1', **ADDRESS)
 
 
 def test_slurms_first_machine_is_the_meeting_point(tmp_path, monkeypatch) -> None:
@@ -39,8 +39,8 @@ def test_slurms_first_machine_is_the_meeting_point(tmp_path, monkeypatch) -> Non
     variables = dict(
         SLURM_PROCID='0', SLURM_NTASKS='2', SLURM_LOCALID='0', SLURM_NODELIST='gpu7,gpu8'
     )
-    found = distributed.read_environment('slurm', variables)
-    assert (found['MASTER_ADDR'], found['MASTER_PORT']) == ('gpu7', '29500')
+    environment = distributed.read_environment('slurm', variables)
+    assert (environment['MASTER_ADDR'], environment['MASTER_PORT']) == ('gpu7', '29500')
 
 
 def test_a_process_that_no_launcher_started(monkeypatch) -> None:
@@ -71,7 +71,7 @@ def test_errors_that_are_not_a_lost_process_pass_unchanged() -> None:
         raise RuntimeError('size mismatch')
 
 
-def test_a_lost_process_is_told_in_a_sentence(monkeypatch) -> None:
+def test_a_lost_process_is_reported(monkeypatch) -> None:
     monkeypatch.setattr(dist, 'is_initialized', lambda: True)
     monkeypatch.setattr(dist, 'get_rank', lambda: 0)
     monkeypatch.setattr(dist, 'get_world_size', lambda: 2)

@@ -170,7 +170,7 @@ def test_non_finite_weights_are_not_saved(toy, tmp_path: Path) -> None:
     assert not (tmp_path / 'epoch_2.pth').exists()
 
 
-def test_full_disk_ends_with_a_sentence(toy, tmp_path: Path, monkeypatch) -> None:
+def test_full_disk_ends_with_an_error_message(toy, tmp_path: Path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise UserError('epoch_1.pth needs 9 MiB')
 

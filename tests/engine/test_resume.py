@@ -184,15 +184,15 @@ def test_resume_of_a_finished_training_changes_nothing(toy, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ('classes', 'sentence'),
+    ('classes', 'message'),
     [(('cat', 'dog', 'cow'), '2 classes .* the data has 3'), (('cat', 'cow'), "class 1 is 'dog'")],
 )
-def test_resume_with_other_classes_is_refused(toy, tmp_path: Path, classes, sentence) -> None:
+def test_resume_with_other_classes_is_refused(toy, tmp_path: Path, classes, message) -> None:
     toy.train(work_dir=tmp_path, epochs=1)
     cfg = toy.make_cfg(work_dir=tmp_path, resume=True)
     cfg.train_dataloader.dataset.classes = classes
     cfg.model.num_classes = len(classes)
-    with pytest.raises(UserError, match=sentence):
+    with pytest.raises(UserError, match=message):
         toy.RUNNERS.build(cfg).train()
 
 

@@ -183,7 +183,7 @@ def train(**options):
 
 
 def slow_down(seconds: float, marker: Path) -> None:
-    """Make every replacement of a file take its time, and tell where it stands."""
+    """Slow down every replacement of a file, and note which one is under way in ``marker``."""
     replace = os.replace
 
     def slow_replace(source: str, target: str) -> None:
