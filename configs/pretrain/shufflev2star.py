@@ -1,7 +1,7 @@
 # ImageNet pretraining of ShuffleNetV2*, width 1.0x:
 #   python tools/pretrain.py configs/pretrain/shufflev2star.py --data-root data/imagenet
 # The detection configs take what it writes:
-#   --cfg-options model.backbone.init_cfg.checkpoint=work_dirs/shufflev2star/epoch_240.pth
+#   --cfg-options model.backbone.init_cfg.checkpoint=work_dirs/shufflev2star/reestimated.pth
 _base_ = [
     '../_base_/datasets/imagenet.py',
     '../_base_/schedules/imagenet_300k.py',
@@ -32,4 +32,6 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
     dict(type='PreprocessingMetaHook'),
+    # Authors' code: norm statistics measured over an epoch once the weights are final.
+    dict(type='ReestimateNormsHook', images=1_280_000),
 ]

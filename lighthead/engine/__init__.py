@@ -7,6 +7,7 @@ from lighthead.engine import (  # noqa: F401  (they register)
     ema,
     loop,
     non_finite,
+    norm_statistics,
     optimizer_steps,
     runner,
     teacher,
