@@ -26,7 +26,7 @@ def flat(losses: dict) -> dict[str, torch.Tensor]:
     }
 
 
-def test_every_room_has_the_papers_shape(model_cfg, build, batch) -> None:
+def test_every_part_has_the_papers_shape(model_cfg, build, batch) -> None:
     model = build(model_cfg).eval()
     c4, thin = model.extract_feat(batch[0])
     assert c4.shape == (2, 96, 8, 8)

@@ -15,13 +15,6 @@ from lighthead.models.backbones.shufflenet_v2 import WIDTHS
 from lighthead.weights.identity_norm import make_identity
 
 ALL = (0, 1, 2, 3)
-MACS = {
-    # widen factor -> ShuffleNetV2, ShuffleNetV2*; millions at 224 px
-    0.5: (40.5, 42.9),
-    1.0: (144.9, 149.8),
-    1.5: (295.8, 302.8),
-    2.0: (583.3, 592.8),
-}
 widths = pytest.mark.parametrize('factor', list(WIDTHS))
 
 
@@ -59,13 +52,6 @@ def test_torchvisions_weights_load_and_give_its_features(factor: float) -> None:
         expected = reference_features(theirs, image)
     for output, feature in zip(outputs, expected, strict=True):
         torch.testing.assert_close(output, feature, atol=1e-6, rtol=1e-6)
-
-
-@widths
-@pytest.mark.parametrize('star', [False, True], ids=['plain', 'star'])
-def test_multiply_adds(factor: float, star: bool, count_macs) -> None:
-    counted = count_macs(dict(type='ShuffleNetV2', widen_factor=factor, star=star))
-    assert counted == pytest.approx(MACS[factor][star], rel=0.005)
 
 
 def test_star_adds_one_depthwise_convolution_and_norm_to_every_unit() -> None:
