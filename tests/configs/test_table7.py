@@ -91,9 +91,7 @@ def test_the_readme_shows_what_is_counted() -> None:
     assert len(rows) == 22
     shown = {line.split('|')[1]: line.split('|')[:-2] for line in readme if line.startswith('| `')}
     for row in rows[2:]:
-        assert shown[row.split('|')[1]] == row.split('|')[:-2], (
-            'all but the last column'
-        )
+        assert shown[row.split('|')[1]] == row.split('|')[:-2], 'all but the last column'
 
 
 def test_cells_differ_from_the_main_config_in_the_backbone_and_its_channels_only() -> None:
