@@ -76,6 +76,27 @@ def test_a_cosine_over_all_epochs_ends_with_the_last_step(toy, tmp_path: Path) -
     assert rates == pytest.approx([float(rate) for rate in expected], rel=1e-4)
 
 
+@pytest.mark.parametrize(('accumulate', 'validated'), [(1, [2, 3]), (2, [4, 6])])
+def test_training_and_validation_by_steps(toy, tmp_path: Path, accumulate, validated) -> None:
+    """30 steps, a validation about every 20: epochs have 11 iterations."""
+
+    @HOOKS.register_module(force=True)
+    class NoteValidations(Hook):
+        epochs: list[int] = []
+
+        def after_val_epoch(self, runner, metrics=None) -> None:
+            self.epochs.append(runner.epoch)
+
+    cfg = toy.make_cfg(work_dir=tmp_path, accumulate=accumulate)
+    cfg.train_cfg = dict(type='OptimizerStepLoop', max_steps=30, val_steps=20)
+    cfg.param_scheduler = [dict(type='LinearLR', by_epoch=False, end=100)]
+    cfg.custom_hooks.append(dict(type='NoteValidations'))
+    runner = LightHeadRunner.from_cfg(cfg)
+    runner.train()
+    assert runner.iter == 30 * accumulate
+    assert NoteValidations.epochs == validated
+
+
 def test_what_is_derived_from_lengths_is_in_steps() -> None:
     by_iteration = dict(type='LinearLR', by_epoch=False)
     by_epoch = dict(type='MultiStepLR', milestones=[2])
