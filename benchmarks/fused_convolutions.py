@@ -1,0 +1,45 @@
+"""Convolutions fused with their activations against plain ones, in torch on the CPU.
+
+The convolutional part of a checkpoint's detector, in alternating rounds.
+
+    python benchmarks/fused_convolutions.py CHECKPOINT --shape 416 416 --threads 2
+"""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+from op_benchmark import make_parser, run_groups
+
+from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
+from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.deploy.dense import DenseNetwork
+from lighthead.deploy.fused_conv import fuse_convs
+from lighthead.speed.harness.timer import Workload
+
+
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument('checkpoint', type=Path, help='of tools/train.py')
+    parser.add_argument('--shape', nargs=2, type=int, default=(800, 1216), metavar=('H', 'W'))
+    args = parser.parse_args()
+    content = load_checkpoint_file(args.checkpoint)
+    model = build_model(read_meta(content, args.checkpoint).model_cfg)
+    load_weights(model, content['state_dict'], args.checkpoint)
+    images = torch.randn(1, 3, *args.shape, generator=torch.Generator().manual_seed(args.seed))
+    groups = []
+    for name, dtype in (('fp32', torch.float32), ('bf16', torch.bfloat16)):
+        batch = images.to(dtype, memory_format=torch.channels_last)
+        work = []
+        for key in ('plain', 'fused'):
+            dense = DenseNetwork(model)
+            if key == 'fused':
+                fuse_convs(dense)
+            dense.to(dtype, memory_format=torch.channels_last)
+            work.append(Workload(key, torch.inference_mode()(partial(dense, batch))))
+        groups.append((f'{name}, {args.shape[0]} x {args.shape[1]}', work))
+    run_groups(groups, args, 'Convolutional part')
+
+
+if __name__ == '__main__':
+    main()
