@@ -9,6 +9,7 @@ on the same threads) do the backbone, the separable convolution and the RPN's co
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,8 @@ from rich.table import Table
 from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.deploy.dense import DenseNetwork
-from lighthead.deploy.metadata import DENSE_OUTPUTS
-from lighthead.inference.runtimes.torch_backend import TorchBackend
+from lighthead.deploy.metadata import dense_names
+from lighthead.deploy.precision import PRECISIONS
 from lighthead.speed.harness.complexity import count
 from lighthead.speed.harness.timer import Plan, Workload, intra_op_threads, measure
 
@@ -38,8 +39,9 @@ def torch_calls(checkpoint: Path, images: torch.Tensor) -> tuple[dict[str, Calla
     for precision in ('fp32', 'bf16'):
         model = build_model(meta.model_cfg)
         load_weights(model, content['state_dict'], checkpoint)
-        stages = TorchBackend(model, torch.device('cpu'), precision).model
-        calls[f'torch {precision}'] = lambda stages=stages: stages.maps(images)
+        dense = DenseNetwork(model).to(PRECISIONS[precision], memory_format=torch.channels_last)
+        batch = images.to(PRECISIONS[precision], memory_format=torch.channels_last)
+        calls[f'torch {precision}'] = torch.inference_mode()(partial(dense, batch))
     return calls, count(DenseNetwork(build_model(meta.model_cfg)), images).macs
 
 
@@ -51,7 +53,8 @@ def onnxruntime_call(path: Path, folder: Path, images: np.ndarray, threads: int)
 
     part = folder / f'{path.stem}_dense.onnx'
     model = onnx.shape_inference.infer_shapes(onnx.load(path))
-    onnx.save(Extractor(model).extract_model(['images'], list(DENSE_OUTPUTS)), part)
+    outputs = dense_names(output for node in model.graph.node for output in node.output)
+    onnx.save(Extractor(model).extract_model(['images'], outputs), part)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(part, options, ['CPUExecutionProvider'])

@@ -34,8 +34,8 @@ from torchvision.transforms.functional import to_tensor
 
 from lighthead import Detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.deploy.precision import PRECISIONS
 from lighthead.inference.images import read_image
-from lighthead.inference.runtimes.torch_backend import PRECISIONS
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.memory import peak_memory
 from lighthead.speed.harness.timer import Plan, Timing, Workload, intra_op_threads, measure

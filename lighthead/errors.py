@@ -17,3 +17,11 @@ class UserError(Exception):
 
 class InstallError(UserError, ImportError):
     """The environment cannot run lighthead: a library is missing or does not fit."""
+
+
+def missing_extra(package: str, extra: str) -> UserError:
+    """The error for a package that is not installed and that an extra of lighthead brings."""
+    return UserError(
+        f"{package} is not installed: pip install 'lighthead[{extra}]', or make setup "
+        f'EXTRAS=lite,{extra}.'
+    )

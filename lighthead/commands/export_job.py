@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,18 +13,21 @@ from mmdet.models.detectors import BaseDetector
 import lighthead
 from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
 from lighthead.checkpoint.safe_files import load_checkpoint_file
-from lighthead.deploy.check_export import check_export, require_agreement
+from lighthead.deploy.check_export import check_export, compared, require_agreement
+from lighthead.deploy.inference_settings import InferenceSettings
 from lighthead.deploy.metadata import ExportMeta
 from lighthead.deploy.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
-from lighthead.deploy.test_settings import Settings
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured, measure, validation_split
+from lighthead.inference.calibration import calibration_inputs
 from lighthead.inference.detector import Detector
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.exported import open_exported
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch': '.pt2'}
 """Formats and their suffixes."""
+ENOUGH = 20
+"""Fewer detections are too few to compare a file by."""
 ACCEPTED_LOSS = 0.01
 """A larger loss of AP (0..1) by INT8 is called out."""
 
@@ -42,11 +46,7 @@ def export(options: Namespace) -> Path:
     model, meta = load_for_export(options)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix='.export-') as folder:
         written = write_export(model, meta, options.format, Path(folder))
-        backend, _ = open_exported(written, trust=True)
-        results = check_export(model, backend)
-        for name, result in results.items():
-            print(f'{name}: {result}')
-        require_agreement(results, f'The exported {options.format} file')
+        check_against_torch(written, model, meta, options.format)
         if options.int8:
             float_file = written
             written = _write_int8(options, model, meta, Path(folder))
@@ -78,7 +78,7 @@ def load_for_export(options: Namespace) -> tuple[BaseDetector, ExportMeta]:
         classes=classes,
         category_ids=category_ids,
         preprocess=Preprocess.from_config(cfg),
-        settings=asdict(Settings.from_model(model)),
+        settings=asdict(InferenceSettings.from_model(model)),
         version=lighthead.__version__,
         opset=0 if options.format == 'torch' else OPSET,
     )
@@ -109,8 +109,41 @@ def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path)
     return path
 
 
+def check_against_torch(written: Path, model: BaseDetector, meta: ExportMeta, name: str) -> None:
+    """Compare a file of a format with torch, and print what was compared.
+
+    Where too few detections lie above its thresholds, a copy without thresholds is compared.
+
+    Raises:
+        UserError: they do not agree, or there is nothing to compare.
+    """
+    results = check_export(model, open_exported(written, trust=True)[0])
+    if compared(results) < ENOUGH:
+        print(
+            f'only {compared(results)} detections lie above the thresholds: comparing a copy of '
+            'the file without thresholds'
+        )
+        model = without_thresholds(model)
+        with tempfile.TemporaryDirectory(dir=written.parent) as folder:
+            copy = write_export(model, meta, name, Path(folder))
+            results = check_export(model, open_exported(copy, trust=True)[0], least_score=0.0)
+    for case, result in results.items():
+        print(f'{case}: {result}')
+    require_agreement(results, f'The exported {name} file')
+    print(f'{compared(results)} detections compared with torch')
+
+
+def without_thresholds(model: BaseDetector) -> BaseDetector:
+    """A copy of a detector that keeps the best detections, whatever their scores."""
+    model = deepcopy(model)
+    for name in ('rpn', 'rcnn'):
+        if 'score_thr' in model.test_cfg[name]:
+            model.test_cfg[name].score_thr = 0.0
+    return model
+
+
 def _write_int8(options: Namespace, model: BaseDetector, meta: ExportMeta, folder: Path) -> Path:
-    from lighthead.deploy.quantise import calibration_inputs, quantise_onnx, quantise_openvino
+    from lighthead.deploy.quantise import quantise_onnx, quantise_openvino
 
     inputs = list(calibration_inputs(options.calib, meta.preprocess, options.calib_images))
     print(f'INT8: calibrating on {len(inputs)} pictures of {options.calib}', flush=True)

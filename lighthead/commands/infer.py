@@ -52,7 +52,9 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', help="'cpu', 'cuda', 'cuda:1'... (default: a GPU if there)")
     parser.add_argument('--backend', choices=BACKENDS, help='runtime (default: by the file)')
     parser.add_argument(
-        '--precision', choices=('fp32', 'bf16', 'fp16', 'int8'), help="(default: the file's, fp32)"
+        '--precision',
+        choices=('fp32', 'tf32', 'bf16', 'fp16', 'int8'),
+        help="(default: the file's, fp32)",
     )
     parser.add_argument(
         '--threads',

@@ -1,5 +1,5 @@
-"""Export: the whole detector as one file for ONNX Runtime, OpenVINO or torch.export."""
+"""The detector as plain tensors and as files for ONNX Runtime, OpenVINO or torch.export."""
 
-from lighthead.deploy.exportable import ExportableDetector
+from lighthead.deploy.exportable_suppression import exportable_detector
 
-__all__ = ['ExportableDetector']
+__all__ = ['exportable_detector']

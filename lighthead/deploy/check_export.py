@@ -1,4 +1,4 @@
-"""Every exported file is run against torch before it is called done."""
+"""Every exported file is compared with torch before it is kept."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,8 +7,15 @@ import torch
 from mmdet.models.detectors import BaseDetector
 from torch import Tensor
 
-from lighthead.deploy.agreement import Agreement, Found, all_candidates, compare
-from lighthead.deploy.exportable import ExportableDetector
+from lighthead.deploy.compare_detections import (
+    LEAST_SCORE,
+    Agreement,
+    ImageDetections,
+    all_candidates,
+    compare,
+)
+from lighthead.deploy.exportable_suppression import exportable_detector
+from lighthead.deploy.stages import DetectorStages
 from lighthead.errors import UserError
 
 Run = Callable[[Tensor, Sequence[tuple[int, int]]], Sequence[tuple]]
@@ -24,7 +31,7 @@ CASES = (
 
 
 def check_export(
-    model: BaseDetector, run: Run, pictures: Sequence[np.ndarray | Tensor] = ()
+    model: BaseDetector, run: Run, least_score: float = LEAST_SCORE
 ) -> dict[str, Agreement]:
     """Compare a backend with torch, case by case.
 
@@ -34,26 +41,28 @@ def check_export(
     Args:
         model: What was exported.
         run: The exported file's backend.
-        pictures: Batches of one normalised image (1, 3, H, W), beside the random ones.
+        least_score: Detections with a lower score are not compared.
     """
-    module = ExportableDetector(model, 'torch')
+    module = exportable_detector(model)
     generator = torch.Generator().manual_seed(1)
     cases = {}
     for name, (batch, height, width) in CASES:
         images = _picture_like(generator, batch, height, width)
         cases[name] = (images, _true_sizes(batch, height, width))
     cases['an image without objects'] = (torch.zeros(1, 3, 128, 96), [(128, 96)])
-    for number, picture in enumerate(pictures, start=1):
-        picture = torch.as_tensor(picture)
-        cases[f'picture {number}'] = (picture, [tuple(picture.shape[2:])])
     return {
-        name: compare_batch(module, run, images, sizes) for name, (images, sizes) in cases.items()
+        name: compare_batch(module, run, images, sizes, least_score)
+        for name, (images, sizes) in cases.items()
     }
 
 
 @torch.inference_mode()
 def compare_batch(
-    module: ExportableDetector, run: Run, images: Tensor, sizes: Sequence[tuple[int, int]]
+    module: DetectorStages,
+    run: Run,
+    images: Tensor,
+    sizes: Sequence[tuple[int, int]],
+    least_score: float = LEAST_SCORE,
 ) -> Agreement:
     """Compare on one batch; what lies in the padding is set to zero first."""
     for image, (height, width) in zip(images, sizes, strict=True):
@@ -64,21 +73,30 @@ def compare_batch(
     candidates = all_candidates(module, images, limits)
     result = Agreement()
     for index, (boxes, scores, labels) in enumerate(run(images, sizes)):
-        count = int(reference.num[index])
-        mine = Found(*(values[index, :count] for values in reference[:3]))
-        other = Found(*(torch.as_tensor(np.asarray(v)) for v in (boxes, scores, labels)))
-        result.add(compare(module, mine, other, candidates[index]))
+        expected = ImageDetections.of_outputs(reference, index)
+        other = ImageDetections(*(torch.as_tensor(np.asarray(v)) for v in (boxes, scores, labels)))
+        result.add(compare(module, expected, other, candidates[index], least_score))
     return result
 
 
+def compared(results: dict[str, Agreement]) -> int:
+    """How many detections were compared."""
+    return sum(result.total for result in results.values())
+
+
 def require_agreement(results: dict[str, Agreement], what: str) -> None:
-    """Raise a UserError for the first case that does not agree."""
+    """Raise a UserError for the first case that does not agree, and where nothing was compared."""
     for name, result in results.items():
         if not result.ok:
             raise UserError(
                 f'{what} does not agree with torch on {name}: {result}. The file was not kept: '
                 'report this with the checkpoint.'
             )
+    if not compared(results):
+        raise UserError(
+            f'{what} could not be compared with torch: the detector finds nothing at all, even '
+            'without thresholds. The file was not kept: train the checkpoint further.'
+        )
 
 
 def _picture_like(generator: torch.Generator, batch: int, height: int, width: int) -> Tensor:

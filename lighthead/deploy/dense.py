@@ -1,6 +1,8 @@
 """The convolutions of the detector, made ready for inference."""
 
+from collections.abc import Sequence
 from copy import deepcopy
+from typing import NamedTuple
 
 import torch
 from mmcv.cnn import fuse_conv_bn
@@ -13,14 +15,32 @@ from lighthead.deploy.unshuffled import (
     reorder_inputs,
     reorder_outputs,
 )
+from lighthead.models.context_pan import ContextPAN
+
+
+class DenseMaps(NamedTuple):
+    """The maps that everything else is made of.
+
+    ``scores`` and ``boxes`` are the RPN's, of every level: logits (B, A, H, W), and
+    (B, A * V, H, W) with V numbers per box; ``thin`` is (B, bins * channels, H, W).
+    """
+
+    scores: Sequence[Tensor]
+    boxes: Sequence[Tensor]
+    thin: Tensor
+
+    def to(self, dtype: torch.dtype) -> 'DenseMaps':
+        """All maps in another type."""
+        scores, boxes = ([x.to(dtype) for x in levels] for levels in (self.scores, self.boxes))
+        return DenseMaps(scores, boxes, self.thin.to(dtype))
 
 
 class DenseNetwork(nn.Module):
-    """Backbone, large separable convolution and RPN of a Light-Head R-CNN.
+    """Backbone, neck and RPN of a Light-Head R-CNN.
 
-    Batch norm is folded, ShuffleNetV2's shuffles are gone, and the output
-    channels of the thin map are in the order (bin, channel): its channels-last
-    view is the table that PS-RoI align reads.
+    Batch norm is folded, ShuffleNetV2's shuffles are gone, and the output channels of the thin
+    map are in the order (bin, channel): its channels-last view is the table that PS-RoI align
+    reads.
 
     Args:
         model: A detector; it is copied.
@@ -29,34 +49,36 @@ class DenseNetwork(nn.Module):
     def __init__(self, model: BaseDetector) -> None:
         super().__init__()
         extractor = model.roi_head.bbox_roi_extractor
-        tall, wide = extractor.roi_layers[0].output_size
+        bins = extractor.roi_layers[0].output_size
         self.channels = extractor.out_channels
         parts = nn.ModuleDict(
             dict(backbone=model.backbone, neck=model.neck, rpn_head=model.rpn_head)
         )
         parts = fuse_conv_bn(deepcopy(parts).eval()).requires_grad_(False)
-        self.backbone, neck, rpn = parts.backbone, parts.neck, parts.rpn_head
-        branches = (neck.tall_wide, neck.wide_tall)
+        self.backbone, self.neck, self.rpn_head = parts.backbone, parts.neck, parts.rpn_head
         if can_unshuffle(self.backbone):
             self.backbone = UnshuffledBackbone(self.backbone)
-            reorder_inputs(rpn.rpn_conv, self.backbone.orders[0])
-            for branch in branches:
-                reorder_inputs(branch, self.backbone.orders[-1])
-        order = torch.arange(self.channels * tall * wide).view(self.channels, -1).t().reshape(-1)
-        for branch in branches:
-            reorder_outputs(branch[-1], order)
-        self.tall_wide, self.wide_tall = branches
-        self.rpn_conv = nn.Sequential(rpn.rpn_conv, nn.ReLU(inplace=True))
-        self.rpn_cls, self.rpn_reg = rpn.rpn_cls, rpn.rpn_reg
+            for reader, order in zip(self._map_readers(), self.backbone.orders, strict=True):
+                for module in reader:
+                    reorder_inputs(module, order)
+        order = torch.arange(self.channels * bins[0] * bins[1]).view(self.channels, -1)
+        for conv in self._thin_map_writers():
+            reorder_outputs(conv, order.t().reshape(-1))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Images (B, 3, H, W) to the three maps that everything else is made of.
+    def _map_readers(self) -> list[list[nn.Module]]:
+        """For each map of the backbone, the modules that read it."""
+        if isinstance(self.neck, ContextPAN):
+            return [[lateral] for lateral in self.neck.laterals]
+        return [[self.rpn_head.rpn_conv], [self.neck.tall_wide, self.neck.wide_tall]]
 
-        Returns:
-            RPN logits (B, A, H4, W4), box deltas (B, 4A, H4, W4) and the thin map
-            (B, bins * channels, H5, W5).
-        """
-        c4, c5 = self.backbone(images)
-        shared = self.rpn_conv(c4)
-        thin = (self.tall_wide(c5) + self.wide_tall(c5)).relu()
-        return self.rpn_cls(shared), self.rpn_reg(shared), thin
+    def _thin_map_writers(self) -> list[nn.Conv2d]:
+        """The convolutions whose outputs, summed, are the thin map."""
+        if isinstance(self.neck, ContextPAN):
+            return [self.neck.thin[-1]]
+        return [self.neck.tall_wide[-1], self.neck.wide_tall[-1]]
+
+    def forward(self, images: Tensor) -> DenseMaps:
+        """Images (B, 3, H, W) to the maps."""
+        maps = self.neck(self.backbone(images))
+        scores, boxes = self.rpn_head(maps)
+        return DenseMaps(scores, boxes, maps[-1])

@@ -12,7 +12,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from lighthead.deploy.test_settings import Settings
+from lighthead.deploy.inference_settings import InferenceSettings
 
 
 class TablePooling(nn.Module):
@@ -23,7 +23,7 @@ class TablePooling(nn.Module):
         channels: Channels per bin (10).
     """
 
-    def __init__(self, settings: Settings, channels: int) -> None:
+    def __init__(self, settings: InferenceSettings, channels: int) -> None:
         super().__init__()
         self.bins, self.stride, self.mode = settings.bins, settings.stride, settings.mode
         self.samples, self.channels = settings.sampling_ratio, channels

@@ -1,10 +1,15 @@
 """Convolution and activation as one call of oneDNN, with weights that are laid out once.
 
 ``nn.Conv2d`` reorders its weights at every call, and the ReLU or LeakyReLU behind it
-reads and writes the whole map once more.
+reads and writes the whole map once more. ``benchmarks/fused_convolutions.py`` measures what that
+is worth.
 """
 
+import functools
+import warnings
+
 import torch
+from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 PASSED_OVER = (nn.Identity, nn.Dropout)
@@ -43,16 +48,34 @@ class FusedConv(nn.Module):
         )
 
 
-def can_fuse() -> bool:
-    """Whether this torch has the operator."""
-    return torch.backends.mkldnn.is_available() and hasattr(
-        torch.ops.mkldnn, '_convolution_pointwise'
-    )
+@functools.cache
+def fusion_works() -> bool:
+    """Whether this torch has the operator and it gives a convolution's result; it is private to
+    torch, so a later version may change it: then a warning is given, once."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    conv = nn.Conv2d(8, 8, 3, padding=1).requires_grad_(False)
+    plain = nn.Sequential(conv, nn.LeakyReLU(0.1))
+    x = torch.linspace(-1, 1, 8 * 25).view(1, 8, 5, 5)
+    try:
+        works = torch.allclose(_fused_sequence(plain)(x), plain(x), atol=1e-4)
+    except (AttributeError, RuntimeError, TypeError):
+        works = False
+    if not works:
+        warnings.warn(
+            'This torch has no fused convolution that lighthead knows: convolutions and their '
+            'activations run one after the other, which is slower.',
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return works
 
 
 def fuse_convs(module: nn.Module) -> None:
     """Replace the convolutions in a module, in place; activations behind them go in."""
     for name, child in list(module.named_children()):
+        if isinstance(child, ConvModule):
+            child = sequence_of(child)
         if isinstance(child, nn.Sequential):
             setattr(module, name, _fused_sequence(child))
         elif isinstance(child, nn.Conv2d) and _fits(child):
@@ -66,6 +89,8 @@ def _fused_sequence(sequence: nn.Sequential) -> nn.Sequential:
     for layer in sequence:
         if isinstance(layer, PASSED_OVER):
             continue
+        if isinstance(layer, ConvModule):
+            layer = sequence_of(layer)
         last = layers[-1] if layers else None
         if isinstance(last, FusedConv) and last.activate(layer):
             continue
@@ -77,6 +102,12 @@ def _fused_sequence(sequence: nn.Sequential) -> nn.Sequential:
             fuse_convs(layer)
             layers.append(layer)
     return nn.Sequential(*layers)
+
+
+def sequence_of(module: ConvModule) -> nn.Sequential:
+    """mmcv's convolution, norm (folded: an identity) and activation as a sequence."""
+    layers = dict(conv=module.conv, norm=module.norm, act=getattr(module, 'activate', None))
+    return nn.Sequential(*(layers[name] for name in module.order if layers[name] is not None))
 
 
 def _fits(conv: nn.Conv2d) -> bool:

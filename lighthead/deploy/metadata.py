@@ -1,7 +1,8 @@
 """What travels inside an exported file, so that nothing else is needed to use it."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from lighthead.errors import UserError
@@ -9,13 +10,27 @@ from lighthead.inference.preprocess import Preprocess
 
 FORMAT = 1
 """Of this metadata; a reader refuses a higher one."""
-RPN_SCORES, RPN_DELTAS, THIN_MAP = 'rpn_scores', 'rpn_deltas', 'thin_map'
-DENSE_OUTPUTS = (RPN_SCORES, RPN_DELTAS, THIN_MAP)
+METADATA_FILE = 'lighthead.json'
+"""Name of the extra file with the metadata inside a .pt2 archive."""
+DENSE_OUTPUT = re.compile(r'(rpn_scores|rpn_deltas|thin_map)(_\d+)?')
 """Tensors between the convolutions and the rest, as they are called inside a file."""
 INPUTS = ('images', 'sizes')
 OUTPUTS = ('boxes', 'scores', 'labels', 'num')
 SIZE_DIVISOR = 32
 """Height and width of a batch are multiples of it."""
+
+
+def dense_outputs(levels: int) -> list[str]:
+    """Names of the dense maps of an RPN on so many levels: scores, box deltas, the thin map."""
+    suffixes = [''] if levels == 1 else [f'_{level}' for level in range(levels)]
+    kinds = ('rpn_scores', 'rpn_deltas')
+    return [kind + suffix for kind in kinds for suffix in suffixes] + ['thin_map']
+
+
+def dense_names(names: Iterable[str]) -> list[str]:
+    """Those names that are of dense maps, in a fixed order."""
+    return sorted(name for name in names if DENSE_OUTPUT.fullmatch(name))
+
 
 DESCRIPTION = {
     'images': 'float32 (batch, 3, height, width): resized, normalised as preprocess says, padded '
@@ -80,7 +95,7 @@ class ExportMeta:
                 for key, value in fields.pop('preprocess').items()
             }
             return cls(preprocess=Preprocess(**preprocess), **fields)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise UserError(
                 f'The metadata in {path} is damaged ({type(error).__name__}: {error}): export the '
                 'checkpoint again.'

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import torch
 from mmdet.models.detectors import BaseDetector
+from torch import Tensor, nn
 
-from lighthead.deploy.exportable import ExportableDetector
-from lighthead.deploy.metadata import DENSE_OUTPUTS, INPUTS, OUTPUTS, ExportMeta
-from lighthead.errors import UserError
-from lighthead.inference.runtimes.exported import missing_extra
+from lighthead.deploy import seal
+from lighthead.deploy.exportable_suppression import exportable_detector
+from lighthead.deploy.metadata import INPUTS, OUTPUTS, ExportMeta, dense_outputs
+from lighthead.deploy.stages import DetectorStages
+from lighthead.errors import UserError, missing_extra
+from lighthead.files import write_bytes_file
 
 OPSET = 18
 STANDARD_DOMAINS = ('', 'ai.onnx')
@@ -33,15 +36,16 @@ def onnx_program(model: BaseDetector):
         raise missing_extra('onnx', 'export') from error
     from lighthead.deploy.exportable_nms import suppress_op
 
-    module = ExportableDetector(model, 'onnx').cpu()
+    module = exportable_detector(model, 'onnx').cpu()
+    maps = dense_outputs(len(module.candidates.levels))
     height, width = torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC
     batch = torch.export.Dim.DYNAMIC
     with quiet():
         program = torch.onnx.export(
-            module,
+            _WithMaps(module),
             example_inputs(),
             input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
+            output_names=[*OUTPUTS, *maps],
             dynamic_shapes=({0: batch, 2: height, 3: width}, {0: batch}),
             custom_translation_table={suppress_op_default(suppress_op): _suppression(onnxscript)},
             opset_version=OPSET,
@@ -50,6 +54,19 @@ def onnx_program(model: BaseDetector):
             verbose=False,
         )
     return _tidy(program.model_proto)
+
+
+class _WithMaps(nn.Module):
+    """The dense maps are outputs too, so that the exporter gives them their names."""
+
+    def __init__(self, detector: DetectorStages) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+        maps = self.detector.dense_maps(images)
+        outputs = self.detector.detect_in(maps, sizes)
+        return (*outputs[: len(OUTPUTS)], *maps.scores, *maps.boxes, maps.thin)
 
 
 def example_inputs() -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,7 +100,8 @@ def _suppression(onnxscript):
 
 
 def _tidy(model):
-    """Name the tensors between the convolutions and the rest; drop the exporter's notes."""
+    """Leave the detections as the only outputs, and drop the exporter's notes."""
+    del model.graph.output[len(OUTPUTS) :]
     del model.graph.value_info[:]  # shapes that every runtime infers by itself
     for holder in (model, model.graph, *model.graph.node, *model.graph.initializer):
         del holder.metadata_props[:]
@@ -103,23 +121,7 @@ def _tidy(model):
         first = {attribute.name: attribute.i for attribute in node.attribute}
         if node.op_type == 'Shape' and node.input[0] == 'images' and first.get('end') == 1:
             node.input[0] = 'sizes'
-    scores = _reader_of(model, 'dense.rpn_cls.weight')
-    deltas = _reader_of(model, 'dense.rpn_reg.weight')
-    thin = _reader_of(model, 'dense.tall_wide.1.weight')
-    for operator in ('Add', 'Relu'):  # the sum of both branches, and its ReLU
-        thin = _reader_of(model, thin.output[0], operator)
-    found = {node.output[0]: name for node, name in zip((scores, deltas, thin), DENSE_OUTPUTS)}
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                names[index] = found.get(name, name)
     return model
-
-
-def _reader_of(model, name: str, operator: str = 'Conv'):
-    """The one node of a kind that reads a tensor."""
-    (node,) = (n for n in model.graph.node if name in n.input and n.op_type == operator)
-    return node
 
 
 def add_metadata(model, meta: ExportMeta) -> None:
@@ -132,26 +134,27 @@ def add_metadata(model, meta: ExportMeta) -> None:
 
 def foreign_domains(model) -> list[str]:
     """Domains of operators that are not in the ONNX standard, of all subgraphs and functions."""
-    found = {entry.domain for entry in model.opset_import}
+    domains = {entry.domain for entry in model.opset_import}
     graphs = [model.graph]
     while graphs:
         for node in graphs.pop().node:
-            found.add(node.domain)
+            domains.add(node.domain)
             for attribute in node.attribute:
                 graphs += [attribute.g] if attribute.HasField('g') else []
                 graphs += attribute.graphs
-    found |= {function.domain for function in model.functions}
-    return sorted(found - set(STANDARD_DOMAINS))
+    domains |= {function.domain for function in model.functions}
+    return sorted(domains - set(STANDARD_DOMAINS))
 
 
 def save_onnx(model, path: Path) -> None:
-    """Check an :class:`onnx.ModelProto` and write it."""
+    """Check an :class:`onnx.ModelProto` and write it with a checksum."""
     import onnx
 
     if domains := foreign_domains(model):
         raise UserError(f'The graph has operators outside the ONNX standard: {", ".join(domains)}.')
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(path))
+    model.metadata_props.add(key=seal.KEY, value=seal.EMPTY)
+    write_bytes_file(seal.sealed(model.SerializeToString()), path)
 
 
 @contextlib.contextmanager

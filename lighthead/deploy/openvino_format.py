@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from lighthead.deploy import seal
 from lighthead.deploy.metadata import ExportMeta
 from lighthead.deploy.onnx_format import add_metadata
-from lighthead.inference.runtimes.exported import missing_extra
+from lighthead.errors import missing_extra
+from lighthead.files import write_bytes_file
 
 
 def openvino_model(onnx_model, meta: ExportMeta, folder: Path):
@@ -34,7 +36,10 @@ def openvino_model(onnx_model, meta: ExportMeta, folder: Path):
 
 
 def save_openvino(model, path: Path) -> None:
-    """Write both files; weights stay in float32, so that fp32 is what it says."""
+    """Write both files with a checksum; weights stay in float32, so that fp32 is what it says."""
     import openvino as ov
 
+    model.set_rt_info(seal.EMPTY, ['lighthead', seal.KEY])
     ov.save_model(model, str(path), compress_to_fp16=False)
+    weights = path.with_suffix('.bin').read_bytes()
+    write_bytes_file(seal.sealed(path.read_bytes(), weights), path)

@@ -1,14 +1,14 @@
 """INT8: ONNX Runtime's static quantisation, or NNCF's for OpenVINO.
 
-Weights are quantised per output channel, activations per tensor, by pictures
+Weights are quantised per output channel, activations per tensor, by images
 that look like those to come. Only the convolutions are quantised. In float
 stay:
 
-- the stem, which sees the picture itself: 24 filters on 3 channels have few
+- the first convolution, which sees the image itself: 24 filters on 3 channels have few
   multiplications, and all that follows inherits their error;
 - the depthwise convolutions: with nine multiplications per output they wait for memory, and
   the conversions around them take longer than they save;
-- the RPN's two last convolutions: deltas are exponentiated and multiplied by
+- the RPN's last convolutions: deltas are exponentiated and multiplied by
   anchors of up to 512 pixels, one step of 8 bits being several pixels;
 - everything behind the convolutions: coordinates, PS-RoI align, and the fully
   connected layers, whose inputs are few (one row per RoI) and whose outputs are
@@ -16,51 +16,16 @@ stay:
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from lighthead.deploy.metadata import DENSE_OUTPUTS, INPUTS
-from lighthead.errors import UserError
-from lighthead.inference.images import read_image
-from lighthead.inference.inputs import IMAGE_SUFFIXES
-from lighthead.inference.preprocess import Preprocess
-from lighthead.inference.runtimes.exported import missing_extra
+from lighthead.deploy.metadata import INPUTS, dense_names
+from lighthead.errors import missing_extra
 
-FLOAT_LAYERS = ('dense.rpn_cls.', 'dense.rpn_reg.')
-"""Convolutions that stay in float, by their weights' names; the first one stays too."""
 QUANTISED = ('Conv', 'Concat', 'MaxPool', 'Reshape', 'Relu', 'Slice', 'Split', 'Transpose')
 """ONNX operators that a quantised tensor may pass through."""
-CALIBRATION_IMAGES = 200
-"""More bring nothing: the extremes and histograms have settled."""
-
-
-def calibration_inputs(
-    folder: str | Path, preprocess: Preprocess, limit: int = CALIBRATION_IMAGES
-) -> Iterator[dict[str, np.ndarray]]:
-    """The pictures of a folder as inputs of an exported file, one by one.
-
-    Evenly chosen where there are more than ``limit``.
-
-    Raises:
-        UserError: the folder has no picture.
-    """
-    for path in calibration_files(folder, limit):
-        image = preprocess.resize(read_image(path))
-        batch = preprocess.batch([image], channels_last=False).numpy()
-        sizes = np.asarray([image.shape[:2]], np.float32)
-        yield dict(zip(INPUTS, (batch, sizes), strict=True))
-
-
-def calibration_files(folder: str | Path, limit: int = CALIBRATION_IMAGES) -> list[Path]:
-    """Which pictures of a folder (and its subfolders) calibrate."""
-    folder = Path(folder)
-    paths = sorted(p for p in folder.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise UserError(f'--calib {folder} holds no pictures: name a folder with typical ones.')
-    step = max(len(paths) / limit, 1)
-    return [paths[int(index * step)] for index in range(min(len(paths), limit))]
 
 
 def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
@@ -89,8 +54,7 @@ def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
             return next(self.iterator, None)
 
     nodes = dense_nodes(model)
-    first = first_convolutions(model)
-    excluded = [node.name for node in nodes if node.name in first or _stays_float(node)]
+    excluded = float_nodes(model, nodes)
     chosen = [n.name for n in nodes if n.op_type in QUANTISED and n.name not in excluded]
     out = path / 'int8.onnx'
     quantize_static(
@@ -110,9 +74,9 @@ def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
 
 
 def dense_nodes(model) -> list:
-    """The nodes of an :class:`onnx.ModelProto` that the three dense maps are made by."""
+    """The nodes of an :class:`onnx.ModelProto` that the dense maps are made by."""
     producers = {output: node for node in model.graph.node for output in node.output}
-    waiting, seen, nodes = list(DENSE_OUTPUTS), set(), []
+    waiting, seen, nodes = dense_names(producers), set(), []
     while waiting:
         node = producers.get(waiting.pop())
         if node is not None and id(node) not in seen:
@@ -122,25 +86,33 @@ def dense_nodes(model) -> list:
     return nodes
 
 
+def float_nodes(model, nodes: Sequence) -> list[str]:
+    """Names of the dense nodes that stay in float: the convolutions that see the images
+    themselves or write the RPN's maps, and the depthwise ones."""
+    first = first_convolutions(model)
+    return [
+        node.name
+        for node in nodes
+        if node.name in first
+        or any(name.startswith('rpn_') for name in dense_names(node.output))
+        or any(entry.name == 'group' and entry.i > 1 for entry in node.attribute)
+    ]
+
+
 def first_convolutions(model) -> set[str]:
     """Names of the convolutions of an :class:`onnx.ModelProto` that see the images themselves."""
-    consumers = defaultdict(list)
+    readers = defaultdict(list)
     for node in model.graph.node:
         for name in node.input:
-            consumers[name].append(node)
+            readers[name].append(node)
     waiting, names = [INPUTS[0]], set()
     while waiting:
-        for node in consumers[waiting.pop()]:
+        for node in readers[waiting.pop()]:
             if node.op_type == 'Conv':
                 names.add(node.name)
             elif node.op_type != 'Shape':
                 waiting += node.output
     return names
-
-
-def _stays_float(node) -> bool:
-    depthwise = any(entry.name == 'group' and entry.i > 1 for entry in node.attribute)
-    return depthwise or any(name.startswith(FLOAT_LAYERS) for name in node.input)
 
 
 def quantise_openvino(model, inputs: Sequence[dict[str, np.ndarray]]):
@@ -170,13 +142,13 @@ def quantise_openvino(model, inputs: Sequence[dict[str, np.ndarray]]):
 
 def float_operations(model) -> list[str]:
     """Names of the OpenVINO operations that stay in float."""
-    dense = set()
-    waiting = [
-        node
-        for node in model.get_ordered_ops()
-        if any(output.get_names() & set(DENSE_OUTPUTS) for output in node.outputs())
-    ]
-    last = {node.get_friendly_name() for node in waiting if node.get_type_name() != 'Relu'}
+    dense, last, waiting = set(), set(), []
+    for node in model.get_ordered_ops():
+        names = dense_names(name for output in node.outputs() for name in output.get_names())
+        if names:
+            waiting.append(node)
+        if any(name.startswith('rpn_') for name in names):
+            last.add(node.get_friendly_name())
     while waiting:
         node = waiting.pop()
         if node.get_friendly_name() not in dense:
@@ -194,11 +166,11 @@ def float_operations(model) -> list[str]:
 def _stem(model) -> set[str]:
     """The first convolution, and the addition of its bias."""
     (images,) = (p for p in model.inputs if 'images' in p.get_names())
-    found, waiting = set(), list(images.get_target_inputs())
+    names, waiting = set(), list(images.get_target_inputs())
     while waiting:
         node = waiting.pop().get_node()
         if node.get_type_name() in ('Convolution', 'Add'):
-            found.add(node.get_friendly_name())
+            names.add(node.get_friendly_name())
         if node.get_type_name() in ('Convolution', 'Convert'):
             waiting += [target for out in node.outputs() for target in out.get_target_inputs()]
-    return found
+    return names

@@ -1,81 +1,165 @@
-"""The detector's stages as plain tensor code, shared by eager inference and export."""
+"""The detector as plain tensor code, for eager inference, CUDA graphs and export.
 
-from copy import deepcopy
+It is written once. What the three need done differently is handed in: the suppression, since
+shapes that depend on values can neither be recorded nor be written to every format, and the
+pooling, since an embedding bag cannot be exported.
+"""
+
+from collections.abc import Callable
+from copy import copy, deepcopy
+from typing import NamedTuple, Protocol, Self
 
 import torch
 from mmdet.models.detectors import BaseDetector
 from torch import Tensor, nn
 
-from lighthead.deploy.dense import DenseNetwork
-from lighthead.deploy.test_settings import BoxDecoder, Settings
+from lighthead.deploy.box_decoding import DeltaDecoder
+from lighthead.deploy.dense import DenseMaps, DenseNetwork
+from lighthead.deploy.inference_settings import InferenceSettings
+from lighthead.deploy.proposals import Candidates
+from lighthead.models.quality_roi_head import QualityRoIHead
 
-ABSENT = -1.0
-"""Score of what is only padding."""
+
+class Rois(NamedTuple):
+    """The RoIs of a batch, image by image.
+
+    ``boxes`` (K, 4); ``scores`` (K,), the RPN's, at least 0; ``images`` (K,) int64; ``slots`` (K,)
+    int64: ``max_proposals`` times the image plus the rank in it, or ``max_proposals`` times B for
+    a RoI that is only padding. ``exact`` (B,) bool, from a suppression of fixed size: whether it
+    sufficed for the image.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    images: Tensor
+    slots: Tensor
+    exact: Tensor | None = None
 
 
-class LightHeadStages(nn.Module):
+class Outputs(NamedTuple):
+    """Detections of a batch, padded to D per image, best first.
+
+    ``boxes`` (B, D, 4) in pixels of the batch, zeros as padding; ``scores`` (B, D), zero as
+    padding; ``labels`` (B, D) int64, -1 as padding; ``num`` (B,) int64. ``exact`` (B,) bool, from
+    a suppression of fixed size: whether it sufficed for the image.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    num: Tensor
+    exact: Tensor | None = None
+
+
+class Suppression(Protocol):
+    """Both suppressions of the detector."""
+
+    def topk(self, scores: Tensor, count: int) -> Tensor:
+        """Indices (B, count) of the best of (B, N >= count), by (score, index)."""
+        ...
+
+    def rois(self, boxes: Tensor, scores: Tensor) -> Rois:
+        """The proposals among candidates (B, N, 4), best first, with scores (B, N)."""
+        ...
+
+    def detections(self, scores: Tensor, boxes: Tensor, rois: Rois, batch: int) -> Outputs:
+        """The detections among RoIs with class scores (K, C) and boxes (K, 1 or C, 4)."""
+        ...
+
+
+Pooling = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Thin map (B, bins * channels, H, W), RoIs (K, 4), their images (K,) to (K, bins, channels)."""
+
+
+class DetectorStages(nn.Module):
     """What a Light-Head R-CNN computes, without mmdet around it.
 
     Args:
         model: A detector; it is copied.
+        suppression: Made from the detector's settings.
+        pooling: Made from the settings and the thin map's channels per bin.
 
     Raises:
         UserError: it is no Light-Head R-CNN, or does something that is not known here.
     """
 
-    def __init__(self, model: BaseDetector) -> None:
+    def __init__(
+        self,
+        model: BaseDetector,
+        suppression: Callable[[InferenceSettings], Suppression],
+        pooling: Callable[[InferenceSettings, int], Pooling],
+    ) -> None:
         super().__init__()
-        self.settings = Settings.from_model(model)
+        self.settings = InferenceSettings.from_model(model)
         self.dense = DenseNetwork(model)
-        base = model.rpn_head.prior_generator.base_anchors[0].detach().clone().float()
-        self.register_buffer('base_anchors', base)
-        self.proposal_decoder = BoxDecoder(model.rpn_head.bbox_coder)
-        self.box_decoder = BoxDecoder(model.roi_head.bbox_head.bbox_coder)
-        self.head = folded_head(model.roi_head.bbox_head, self.dense.channels)
+        self.candidates = Candidates(model)
+        self.head = RCNNHead(model.roi_head.bbox_head, self.dense.channels)
+        self.box_decoder = DeltaDecoder(model.roi_head.bbox_head.bbox_coder)
+        self.class_scores = class_scores_of(model)
+        self.suppression = suppression(self.settings)
+        self.pooling = pooling(self.settings, self.dense.channels)
 
-    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """What :class:`DenseNetwork` returns, in float32 whatever it computes in."""
-        return tuple(values.float() for values in self.dense(images.to(self.head.dtype)))
+    def with_suppression(self, suppression: Callable[[InferenceSettings], Suppression]) -> Self:
+        """The same stages, with the same weights, and another suppression."""
+        other = copy(self)
+        other.suppression = suppression(self.settings)
+        return other
 
-    def best(self, scores: Tensor, count: int) -> Tensor:
-        """See :func:`best`."""
-        return best(scores, count)
+    def convolve_in(self, dtype: torch.dtype) -> Self:
+        """Change the type that convolutions and fully connected layers compute in, in place.
 
-    def candidates(self, logits: Tensor, deltas: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-        """The best anchors' boxes (B, nms_pre, 4) and scores (B, nms_pre), best first."""
-        s = self.settings
-        batch, anchors, height, width = logits.shape
-        scores = logits.permute(0, 2, 3, 1).flatten(1).sigmoid()
-        deltas = deltas.permute(0, 2, 3, 1).reshape(batch, -1, 4)
-        # Padding lets images with fewer anchors through, with shapes that never change.
-        padding = scores.new_full((batch, s.nms_pre), ABSENT)
-        index = self.best(torch.cat((scores, padding), dim=1), s.nms_pre)
-        real = index < scores.shape[1]
-        index = torch.where(real, index, 0)
-        shift = self._shifts(height, width)[index // anchors]
-        priors = self.base_anchors[index % anchors] + shift
-        deltas = deltas.gather(1, index.unsqueeze(-1).expand(-1, -1, 4))
-        boxes = self.proposal_decoder(priors, deltas, sizes[:, None])
-        sides = boxes[..., 2:] - boxes[..., :2]
-        real = real & (sides[..., 0] > s.min_size) & (sides[..., 1] > s.min_size)
-        return boxes, torch.where(real, scores.gather(1, index), ABSENT)
+        Coordinates, scores and PS-RoI align stay in float32.
+        """
+        self.dense.to(dtype)
+        self.head.to(dtype)
+        return self
 
-    def _shifts(self, height: int, width: int) -> Tensor:
-        """Where the anchors' origins lie: (height * width, 4) as x, y, x, y in pixels."""
-        device = self.base_anchors.device
-        x = torch.arange(width, device=device) * self.settings.anchor_stride[0]
-        y = torch.arange(height, device=device) * self.settings.anchor_stride[1]
-        grid = torch.stack((x[None].expand(height, width), y[:, None].expand(height, width)), -1)
-        grid = grid.reshape(-1, 2).to(self.base_anchors.dtype)
-        return torch.cat((grid, grid), dim=-1)
+    def forward(self, images: Tensor, sizes: Tensor) -> Outputs:
+        """Detect.
+
+        Args:
+            images: (B, 3, H, W), normalised, zeros as padding; H and W are multiples of 32.
+            sizes: (B, 2) float32, (height, width) without padding.
+        """
+        return self.detect_in(self.dense_maps(images), sizes)
+
+    def detect_in(self, maps: DenseMaps, sizes: Tensor) -> Outputs:
+        """From the maps of a batch to its detections."""
+        candidates = self.candidates(maps.scores, maps.boxes, sizes, self.suppression.topk)
+        rois = self.suppression.rois(*candidates)
+        scores, boxes = self.classify(maps.thin, rois, sizes)
+        return self.suppression.detections(scores, boxes, rois, sizes.shape[0])
+
+    def dense_maps(self, images: Tensor) -> DenseMaps:
+        """The maps of the convolutions, in float32 whatever these compute in."""
+        return self.dense(images.to(self.head.dtype)).to(torch.float32)
+
+    def classify(self, thin: Tensor, rois: Rois, sizes: Tensor) -> tuple[Tensor, Tensor]:
+        """The second stage: class scores (K, C) and boxes (K, 1 or C, 4) of every RoI."""
+        pooled = self.pooling(thin, rois.boxes, rois.images)
+        logits, deltas = self.head(pooled.flatten(1))
+        per_roi = 1 if self.settings.class_agnostic else self.settings.num_classes
+        deltas = deltas.view(-1, per_roi, 4)
+        boxes = self.box_decoder(rois.boxes[:, None], deltas, sizes[rois.images][:, None])
+        return self.class_scores(logits, rois.scores), boxes
 
 
 class RCNNHead(nn.Module):
-    """The fc of 2048 and its two siblings: pooled (K, bins * channels) to logits and deltas."""
+    """The shared fc and its two siblings: pooled (K, bins * channels) to logits and deltas.
 
-    def __init__(self, shared: nn.Linear, classify: nn.Linear, regress: nn.Linear) -> None:
+    Args:
+        bbox_head: mmdet's, whose first fc reads (channel, bin); it is copied.
+        channels: Channels per bin.
+    """
+
+    def __init__(self, bbox_head: nn.Module, channels: int) -> None:
         super().__init__()
-        self.shared, self.classify, self.regress = shared, classify, regress
+        bbox_head = deepcopy(bbox_head).requires_grad_(False)
+        (self.shared,) = bbox_head.shared_fcs
+        self.classify, self.regress = bbox_head.fc_cls, bbox_head.fc_reg
+        weight = self.shared.weight
+        weight = weight.view(len(weight), channels, -1).transpose(1, 2).reshape(len(weight), -1)
+        self.shared.weight = nn.Parameter(weight, requires_grad=False)
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.shared(pooled.to(self.dtype)).relu_()
@@ -87,22 +171,33 @@ class RCNNHead(nn.Module):
         return self.shared.weight.dtype
 
 
-def folded_head(bbox_head: nn.Module, channels: int) -> RCNNHead:
-    """Its first layer reads (bin, channel) instead of (channel, bin)."""
-    bbox_head = deepcopy(bbox_head).requires_grad_(False)
-    (shared,) = bbox_head.shared_fcs
-    weight = shared.weight.view(shared.out_features, channels, -1).transpose(1, 2)
-    shared.weight = nn.Parameter(weight.reshape(shared.out_features, -1), requires_grad=False)
-    return RCNNHead(shared, bbox_head.fc_cls, bbox_head.fc_reg)
+class SoftmaxScores(nn.Module):
+    """Class scores of a head whose last logit is the background's."""
+
+    def forward(self, logits: Tensor, rpn_scores: Tensor) -> Tensor:
+        """Logits (K, C + 1) to scores (K, C)."""
+        return logits.softmax(dim=1)[:, :-1]
 
 
-def best(scores: Tensor, count: int) -> Tensor:
-    """Indices (B, count) of the ``count`` best of ``scores`` (B, N >= count).
+class JointScores(nn.Module):
+    """Weighted geometric mean of the RPN's score and the class score, as in QualityRoIHead.
 
-    By (score descending, index ascending), which ``torch.topk`` does not promise: so the bits
-    of the score, which order like the scores, and the index together make an integer key.
+    Args:
+        rpn_weight: Share of the RPN's score, in 0..1.
     """
-    bits = scores.contiguous().view(torch.int32).long()
-    bits = torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-    falling = torch.arange(scores.shape[1] - 1, -1, -1, device=scores.device)
-    return torch.topk((bits << 32) + falling, count, dim=1).indices
+
+    def __init__(self, rpn_weight: float) -> None:
+        super().__init__()
+        self.rpn_weight = rpn_weight
+
+    def forward(self, logits: Tensor, rpn_scores: Tensor) -> Tensor:
+        """Logits (K, C) and the RPN's scores (K,) to scores (K, C)."""
+        own = logits.sigmoid()
+        return own.pow(1 - self.rpn_weight) * rpn_scores[:, None].pow(self.rpn_weight)
+
+
+def class_scores_of(model: BaseDetector) -> nn.Module:
+    """How the second stage's logits become class scores."""
+    if isinstance(model.roi_head, QualityRoIHead):
+        return JointScores(model.roi_head.rpn_weight)
+    return SoftmaxScores()

@@ -12,15 +12,15 @@ from mmdet.models.detectors import BaseDetector
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from lighthead.deploy.exportable import ExportableDetector
-from lighthead.deploy.metadata import ExportMeta
+from lighthead.deploy.exportable_suppression import exportable_detector
+from lighthead.deploy.metadata import METADATA_FILE, ExportMeta
 from lighthead.deploy.onnx_format import example_inputs, quiet
-from lighthead.inference.runtimes.exported_program_backend import METADATA_FILE
+from lighthead.deploy.stages import DetectorStages
 
 
 def torch_program(model: BaseDetector) -> ExportedProgram:
     """Trace a detector for batches of any number and size."""
-    module = _PlainOutputs(ExportableDetector(model, 'torch')).cpu()
+    module = _PlainOutputs(exportable_detector(model)).cpu()
     shapes = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}, {0: Dim.DYNAMIC})
     with quiet():
         return torch.export.export(module, example_inputs(), dynamic_shapes=shapes, strict=False)
@@ -33,12 +33,12 @@ def save_torch(program: ExportedProgram, meta: ExportMeta, path: Path) -> None:
 
 
 class _PlainOutputs(nn.Module):
-    """A file that names no class of ours can be loaded without lighthead."""
+    """A file that names no class of lighthead's can be loaded without it."""
 
-    def __init__(self, detector: ExportableDetector) -> None:
+    def __init__(self, detector: DetectorStages) -> None:
         super().__init__()
         self.detector = detector
 
     def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        boxes, scores, labels, num = self.detector(images, sizes)
-        return boxes, scores, labels, num
+        outputs = self.detector(images, sizes)
+        return outputs.boxes, outputs.scores, outputs.labels, outputs.num

@@ -7,6 +7,24 @@ each convolution are put in the order in which they will be read, and a block's
 input is a handful of slices, put together. Nothing is shuffled, and the kept
 half of a block is not copied at all: one copy of half the channels instead of
 a concatenation, a shuffle and a gather. The results are the same numbers.
+
+An example: a stage of 8 channels and three blocks, so that a branch has 4 outputs. The two
+branches of the first block, A and B, compute A0..A3 and B0..B3, the transforming branches of the
+other blocks C0..C3 and D0..D3. What the shuffles do::
+
+    first block   concatenated A0 A1 A2 A3 B0 B1 B2 B3, shuffled   A0 B0 A1 B1 A2 B2 A3 B3
+    second block  keeps A0 B0 A1 B1, C reads A2 B2 A3 B3, shuffled A0 C0 B0 C1 A1 C2 B1 C3
+    third block   keeps A0 C0 B0 C1, D reads A1 C2 B1 C3, shuffled A0 D0 C0 D1 B0 D2 C1 D3
+
+So A2 A3 B2 B3 are read by C, A1 B1 C2 C3 by D, and A0 B0 C0 C1 D0..D3 leave the stage. Each branch
+therefore computes its outputs in the order in which they are read, A as A2 A3 | A1 | A0, B
+likewise, C as C2 C3 | C0 C1, and ::
+
+    C reads   A[0:2] B[0:2]             with its input weights in the order A2 A3 B2 B3
+    D reads   A[2:3] B[2:3] C[0:2]      A1 B1 C2 C3
+    output    A[3:4] B[3:4] C[2:4] D    A0 B0 C0 C1 D0 D1 D2 D3 instead of A0 D0 C0 D1 B0 D2 C1 D3
+
+The last line's order is what the next stage's input weights are put into.
 """
 
 from collections.abc import Sequence
@@ -72,28 +90,28 @@ class UnshuffledStage(nn.Module):
         reads, out = plan_stage([half] * len(units))
         groups = [*reads, out]
         when = {channel: block for block, group in enumerate(groups) for channel in group}
-        places: dict[int, list[int]] = {}
-        """Original channel at each new place, per source."""
+        # per source: the original channel at each new position
+        positions: dict[int, list[int]] = {}
         for source in range(len(units) + 1):
-            places[source] = sorted(range(half), key=lambda c, s=source: (when[s, c], c))
-        self.reads = [slices_of(group, when, places) for group in groups]
+            positions[source] = sorted(range(half), key=lambda c, s=source: (when[s, c], c))
+        self.reads = [slices_of(group, when, positions) for group in groups]
         branches = [first.branch1, *(unit.branch2 for unit in units)]
         for source, branch in enumerate(branches):
-            reorder_outputs(last_conv(branch), torch.tensor(places[source]))
+            reorder_outputs(last_conv(branch), torch.tensor(positions[source]))
         reorder_inputs(first.branch1, order)
         reorder_inputs(entry_of(first), order)
         for unit, group, read in zip(rest, reads, self.reads, strict=False):
-            reorder_inputs(entry_of(unit), order_of(group, read, places))
-        self.order = order_of(out, self.reads[-1], places)
+            reorder_inputs(entry_of(unit), order_of(group, read, positions))
+        self.order = order_of(out, self.reads[-1], positions)
         self.branch1 = first.branch1
         self.transforms = nn.ModuleList(entry_of(unit) for unit in units)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the stage's output; its channels come as ``order`` says."""
-        made = [self.branch1(x), self.transforms[0](x)]
+        outputs = [self.branch1(x), self.transforms[0](x)]
         for transform, read in zip(self.transforms[1:], self.reads, strict=False):
-            made.append(transform(gather(made, read)))
-        return gather(made, self.reads[-1])
+            outputs.append(transform(gather(outputs, read)))
+        return gather(outputs, self.reads[-1])
 
 
 class UnshuffledBackbone(nn.Module):
@@ -103,7 +121,7 @@ class UnshuffledBackbone(nn.Module):
         backbone: With batch norm folded; it is copied.
 
     Attributes:
-        orders: For each returned map, the original channel at each place.
+        orders: For each returned map, the original channel at each position.
     """
 
     def __init__(self, backbone: ShuffleNetV2) -> None:
@@ -119,23 +137,24 @@ class UnshuffledBackbone(nn.Module):
             order = stage.order
             orders.append(order)
             self.stages.append(stage)
-        self.conv5 = backbone.conv5
-        reorder_inputs(self.conv5, order)
-        orders.append(torch.arange(out_channels(self.conv5)))
+        if hasattr(backbone, 'conv5'):
+            reorder_inputs(backbone.conv5, order)
+            orders.append(torch.arange(out_channels(backbone.conv5)))
+            self.stages.append(backbone.conv5)
         self.orders = [orders[index] for index in self.out_indices]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images (B, 3, H, W) to the backbone's maps, channels as ``orders`` says."""
         x = self.maxpool(self.conv1(x))
         maps = []
-        for stage in [*self.stages, self.conv5][: max(self.out_indices) + 1]:
+        for stage in self.stages[: max(self.out_indices) + 1]:
             x = stage(x)
             maps.append(x)
         return tuple(maps[index] for index in self.out_indices)
 
 
 def can_unshuffle(backbone: nn.Module) -> bool:
-    """Whether this is our ShuffleNetV2, and no variant with other blocks."""
+    """Whether this is a plain ShuffleNetV2(*), and no variant with other blocks."""
     if type(backbone) is not ShuffleNetV2:
         return False
     units = [unit for name in backbone.stage_names[:3] for unit in getattr(backbone, name)]
@@ -143,31 +162,31 @@ def can_unshuffle(backbone: nn.Module) -> bool:
 
 
 def slices_of(
-    group: Sequence[Channel], when: dict[Channel, int], places: dict[int, list[int]]
+    group: Sequence[Channel], when: dict[Channel, int], positions: dict[int, list[int]]
 ) -> list[Slice]:
     """The slices that hold the channels of one group."""
-    found = []
+    slices = []
     for source in sorted({source for source, _ in group}):
         time = when[group[0]]
-        at = [i for i, channel in enumerate(places[source]) if when[source, channel] == time]
-        found.append(Slice(source, at[0], at[-1] + 1))
-    return found
+        at = [i for i, channel in enumerate(positions[source]) if when[source, channel] == time]
+        slices.append(Slice(source, at[0], at[-1] + 1))
+    return slices
 
 
-def order_of(group: Sequence[Channel], read: Sequence[Slice], places: dict) -> Tensor:
-    """For each channel of the slices, its place in the original order of the group."""
-    index = {channel: place for place, channel in enumerate(group)}
+def order_of(group: Sequence[Channel], read: Sequence[Slice], positions: dict) -> Tensor:
+    """For each channel of the slices, its position in the original order of the group."""
+    index = {channel: position for position, channel in enumerate(group)}
     return torch.tensor(
-        [index[s.source, places[s.source][at]] for s in read for at in range(s.start, s.stop)]
+        [index[s.source, positions[s.source][at]] for s in read for at in range(s.start, s.stop)]
     )
 
 
-def gather(made: Sequence[Tensor], read: Sequence[Slice]) -> Tensor:
+def gather(outputs: Sequence[Tensor], read: Sequence[Slice]) -> Tensor:
     """Put slices of earlier outputs together."""
     parts = [
-        made[s.source]
-        if s.stop - s.start == made[s.source].shape[1]
-        else made[s.source][:, s.start : s.stop]
+        outputs[s.source]
+        if s.stop - s.start == outputs[s.source].shape[1]
+        else outputs[s.source][:, s.start : s.stop]
         for s in read
     ]
     return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
@@ -196,7 +215,7 @@ def out_channels(module: nn.Module) -> int:
 
 @torch.no_grad()
 def reorder_outputs(conv: nn.Conv2d, order: Tensor) -> None:
-    """Put output channel ``order[i]`` at place i."""
+    """Put output channel ``order[i]`` at position i."""
     conv.weight = nn.Parameter(conv.weight[order].contiguous(), requires_grad=False)
     if conv.bias is not None:
         conv.bias = nn.Parameter(conv.bias[order].contiguous(), requires_grad=False)
@@ -204,7 +223,7 @@ def reorder_outputs(conv: nn.Conv2d, order: Tensor) -> None:
 
 @torch.no_grad()
 def reorder_inputs(module: nn.Module, order: Tensor) -> None:
-    """Expect original input channel ``order[i]`` at place i.
+    """Expect original input channel ``order[i]`` at position i.
 
     Depthwise convolutions pass the order on to their outputs.
     """

@@ -11,20 +11,21 @@ import torch
 
 from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
 from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.deploy.precision import check_precision
 from lighthead.errors import UserError
 from lighthead.inference.images import ImageError, ImageLike, read_image
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.read_ahead import default_workers, ordered_map, windows
 from lighthead.inference.results import Detections
-from lighthead.inference.runtimes.exported import is_exported, open_exported
-from lighthead.inference.runtimes.torch_backend import (
+from lighthead.inference.runtimes.backend import (
     Backend,
     RawDetections,
-    TorchBackend,
     check_backend,
-    check_precision,
+    check_threads,
     choose_device,
 )
+from lighthead.inference.runtimes.exported import is_exported, open_exported
+from lighthead.inference.runtimes.torch_backend import torch_backend
 
 WINDOW = 8
 """Of many images, this many batches are read ahead to find images of the same padded size."""
@@ -79,8 +80,9 @@ class Detector:
             .xml, .pt2); class names and preprocessing travel in it.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...; None takes a GPU where there is one.
         backend: ``'torch'``, ``'onnxruntime'`` or ``'openvino'``; None chooses by the file.
-        precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``, as device and backend allow;
-            None is float32, or what an exported file was quantised to.
+        precision: ``'fp32'`` (exact), ``'tf32'`` (float32 with rounded products, on GPUs),
+            ``'bf16'`` or ``'fp16'``, as device and backend allow; None is fp32, or what an
+            exported file was quantised to.
         score_thr: Detections with a lower score are left out. The attribute of this name can
             be changed at any time, and a call can have its own. The file has a threshold of
             its own, below which nothing comes.
@@ -110,8 +112,7 @@ class Detector:
         if batch_size < 1:
             raise UserError(f'batch_size={batch_size} is less than 1.')
         self.batch_size = batch_size
-        if threads is not None and threads < 1:
-            raise UserError(f'threads={threads} is less than 1.')
+        check_threads(threads)
         opened = _open(path, device, backend, precision, threads, trust)
         self.backend, self.preprocess, self.classes, self.category_ids, self.iou_thr = opened
         self.device = self.backend.device
@@ -289,7 +290,7 @@ def _open_checkpoint(
         torch.set_num_threads(threads)
     test_cfg = model_cfg.get('test_cfg') or {}
     iou_thr = (test_cfg.get('rcnn', test_cfg).get('nms') or {}).get('iou_threshold', 0.5)
-    runtime = TorchBackend(model, chosen, precision)
+    runtime = torch_backend(model, chosen, precision)
     return OpenedModel(runtime, Preprocess.from_config(cfg), classes, category_ids, iou_thr)
 
 

@@ -1,31 +1,19 @@
 """Exact greedy suppression of a fixed size: masks in, masks out, and nothing waits for a value.
 
-Whether a box is kept depends on the better boxes that overlap it, and on whether those are kept.
-So: start from "all are kept", and let every kept box strike out what it overlaps, again and again.
-After t rounds a box is right if the chains of overlaps that end at it are no longer than t; once
-a round changes nothing, the answer is that of greedy suppression. Going through the boxes in
-blocks, best first, keeps the chains short and skips half of the overlaps. All shapes are known
-beforehand, which is what a CUDA graph needs.
+The rounds of :func:`lighthead.ops.nms.greedy_fixpoint`, a fixed number of them. Going through the
+boxes in blocks, best first, keeps the chains of overlaps short and skips half of the overlaps. All
+shapes are known beforehand, which is what a CUDA graph needs.
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lighthead.ops.nms import overlaps
+from lighthead.ops.nms import Suppressed, greedy_fixpoint, overlaps
 
 BLOCK = 1024
 """Boxes whose overlaps among themselves are resolved in rounds."""
 ROUNDS = 16
 """Rounds per block, by default."""
-
-
-class Suppressed(NamedTuple):
-    """``kept`` (B, N) bool; ``settled`` (B,) bool: the rounds sufficed, so that it is exact."""
-
-    kept: Tensor
-    settled: Tensor
 
 
 def fixed_nms(
@@ -54,18 +42,11 @@ def fixed_nms(
         over = overlaps(boxes[:, : block.stop], boxes[:, block], iou_threshold)
         if labels is not None:
             over = over & (labels[:, : block.stop, None] == labels[:, None, block])
-        open_ = valid[:, block]
+        possible = valid[:, block]
         if start:
-            open_ = open_ & ~_struck(kept[:, :start], over[:, :start])
-        inside = over[:, start:].triu(1)
-        now = open_
-        for _ in range(rounds):
-            before, now = now, open_ & ~_struck(now, inside)
-        settled = settled & (before == now).all(1)
-        kept = torch.cat((kept[:, :start], now, kept[:, block.stop :]), dim=1)
+            removed = (kept[:, :start, None] & over[:, :start]).any(1)
+            possible = possible & ~removed
+        inside = greedy_fixpoint(possible, over[:, start:].triu(1), rounds)
+        settled = settled & inside.settled
+        kept = torch.cat((kept[:, :start], inside.kept, kept[:, block.stop :]), dim=1)
     return Suppressed(kept, settled)
-
-
-def _struck(kept: Tensor, over: Tensor) -> Tensor:
-    """Which boxes (B, M) a kept one (B, N) overlaps, by ``over`` (B, N, M)."""
-    return (kept[:, :, None] & over).any(1)

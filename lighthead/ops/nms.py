@@ -11,8 +11,9 @@ boxes at once on a CPU, in vectorised operations; torchvision's kernel takes one
 pair after the other.
 """
 
+import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torchvision
@@ -81,8 +82,8 @@ def batched_nms_topk(
         fresh_boxes = boxes[fresh]
         if apart is not None:
             fresh_boxes = fresh_boxes.double() + (labels[fresh].double() * apart)[:, None]
-        left = _left_of_block if in_blocks else _left_of_list
-        more = left(kept_boxes, fresh_boxes, iou_threshold)
+        suppress = _kept_of_block if in_blocks else _kept_of_list
+        more = suppress(kept_boxes, fresh_boxes, iou_threshold)
         kept = torch.cat((kept, fresh[more]))
         kept_boxes = torch.cat((kept_boxes, fresh_boxes[more]))
         size = BLOCK if in_blocks else _next_size(seen, kept.shape[0], max_num)
@@ -97,8 +98,8 @@ def _best_first(scores: Tensor, count: int) -> Tensor:
     """
     if 0 < 2 * count < scores.shape[0]:
         least = scores.topk(count, sorted=False).values.min()
-        best = (~(scores < least)).nonzero().squeeze(1)
-        return best[scores[best].sort(descending=True, stable=True).indices]
+        chosen = (~(scores < least)).nonzero().squeeze(1)
+        return chosen[scores[chosen].sort(descending=True, stable=True).indices]
     return scores.sort(descending=True, stable=True).indices
 
 
@@ -108,23 +109,50 @@ def _class_span(boxes: Tensor) -> Tensor:
     return (high - low).ceil() + 1
 
 
-def _left_of_list(kept: Tensor, fresh: Tensor, iou_threshold: float) -> Tensor:
-    """Positions of the fresh boxes (N, 4), best first, that the kept (M, 4), which are better and
-    do not overlap, and the fresh ones before them leave."""
+def _kept_of_list(kept: Tensor, fresh: Tensor, iou_threshold: float) -> Tensor:
+    """Indices of the boxes that are kept among fresh ones (N, 4), best first, after ``kept`` ones
+    (M, 4), which are better and do not overlap one another."""
     boxes = torch.cat((kept, fresh))
     falling = torch.arange(boxes.shape[0], 0, -1, device=boxes.device, dtype=boxes.dtype)
     return torchvision.ops.nms(boxes, falling, iou_threshold)[kept.shape[0] :] - kept.shape[0]
 
 
-def _left_of_block(kept: Tensor, fresh: Tensor, iou_threshold: float) -> Tensor:
+def _kept_of_block(kept: Tensor, fresh: Tensor, iou_threshold: float) -> Tensor:
     """The same, vectorised."""
-    left = (~overlaps(kept, fresh, iou_threshold).any(0)).nonzero().squeeze(1)
-    fresh = fresh[left]
-    over = overlaps(fresh, fresh, iou_threshold).triu_(1).to(torch.float32)
-    before, now = None, torch.ones(fresh.shape[0])
-    while before is None or not torch.equal(before, now):  # see ops/fixed_nms.py
-        before, now = now, (now @ over == 0).to(torch.float32)
-    return left[now.bool()]
+    index = (~overlaps(kept, fresh, iou_threshold).any(0)).nonzero().squeeze(1)
+    fresh = fresh[index]
+    over = overlaps(fresh, fresh, iou_threshold).triu_(1)
+    return index[greedy_fixpoint(torch.ones_like(index, dtype=torch.bool), over).kept]
+
+
+class Suppressed(NamedTuple):
+    """``kept`` (..., N) bool; ``settled`` (...,) bool: the rounds sufficed, so that it is exact."""
+
+    kept: Tensor
+    settled: Tensor
+
+
+def greedy_fixpoint(valid: Tensor, over: Tensor, rounds: int | None = None) -> Suppressed:
+    """Greedy suppression from a table of overlaps.
+
+    Whether a box is kept depends on the better boxes that overlap it, and on whether those are
+    kept. So: start from "all are kept", and let every kept box remove what it overlaps, again and
+    again. After t rounds a box is right if the chains of overlaps that end at it are no longer
+    than t; once a round changes nothing, the answer is that of greedy suppression.
+
+    Args:
+        valid: (..., N) bool; others are neither kept nor do they remove anything.
+        over: (..., N, N) bool, whether box i is better than box j and overlaps it.
+        rounds: How many; None goes on until nothing changes, which waits for the device.
+    """
+    over = over.to(torch.float32)
+    before = kept = valid
+    for _ in itertools.count() if rounds is None else range(rounds):
+        removing = (kept.to(torch.float32).unsqueeze(-2) @ over).squeeze(-2)
+        before, kept = kept, valid & (removing == 0)
+        if rounds is None and torch.equal(before, kept):
+            break
+    return Suppressed(kept, (before == kept).all(-1))
 
 
 def overlaps(first: Tensor, second: Tensor, iou_threshold: float) -> Tensor:

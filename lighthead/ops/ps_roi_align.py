@@ -7,9 +7,12 @@ maximum, so the map is laid out once as a table with one row of C numbers per
 (image, y, x, bin), and a bin is a weighted sum of few rows. An embedding bag
 does that on all cores; torchvision's CPU kernel uses one.
 
-On a GPU the average is torchvision's own kernel, a single launch; the maximum,
-which torchvision lacks, takes the same way as on the CPU. Nothing depends on
-values, so nothing waits for the GPU, and no RoIs are no special case.
+On a GPU the average of :func:`ps_roi_align` is torchvision's own kernel, a
+single launch; the maximum, which torchvision lacks, is computed as on the CPU.
+:func:`pool_table`, which detectors call at test time (``lighthead.deploy``),
+computes both as on the CPU, whatever the device. None of this was measured on
+a GPU. Nothing depends on values, so nothing waits for the GPU in the forward
+pass, and no RoIs are no special case.
 """
 
 import functools
@@ -295,7 +298,8 @@ class _SumRows(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         rows, weights = ctx.saved_tensors
         sorted_rows, order = rows.flatten().sort(stable=True)
-        starts = torch._convert_indices_from_coo_to_csr(sorted_rows, ctx.table_rows)
+        every_row = torch.arange(ctx.table_rows + 1, device=rows.device, dtype=rows.dtype)
+        starts = torch.searchsorted(sorted_rows, every_row)
         grad_table = F.embedding_bag(
             order // rows.shape[1],
             grad,

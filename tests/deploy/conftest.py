@@ -7,6 +7,8 @@ import pytest
 from mmdet.models.detectors import BaseDetector
 
 from lighthead.commands.export_job import load_for_export, write_export
+from lighthead.deploy.metadata import ExportMeta
+from lighthead.inference.preprocess import Preprocess
 
 from ..command_line import parse
 from ..small_detector import small_config, write_checkpoint
@@ -24,6 +26,31 @@ def need(name: str) -> None:
     if missing := missing_for(name):
         extra = 'openvino' if 'openvino' in missing else 'export'
         pytest.skip(f"{', '.join(missing)} not installed: pip install 'lighthead[{extra}]'")
+
+
+def write_all(model: BaseDetector, folder: Path) -> list[tuple[Path, str, str]]:
+    """A model in every format that is installed here: (file, backend, precision)."""
+    count = model.roi_head.bbox_head.num_classes
+    meta = ExportMeta(
+        [f'class {label}' for label in range(count)],
+        list(range(count)),
+        Preprocess((160, 128), pad_divisor=32),
+    )
+    files = []
+    for name, backend in (('onnx', 'onnxruntime'), ('openvino', 'openvino'), ('torch', 'torch')):
+        if not missing_for(name):
+            path = write_export(model, meta, name, folder)
+            files.append((path, backend, 'fp32'))
+            if backend == 'openvino' and has_bf16():
+                files.append((path, backend, 'bf16'))
+    return files
+
+
+def has_bf16() -> bool:
+    """Whether OpenVINO has bf16 on this processor."""
+    import openvino
+
+    return 'BF16' in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
 
 
 @pytest.fixture(scope='session')

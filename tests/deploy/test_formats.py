@@ -10,7 +10,7 @@ from lighthead import Detector
 from lighthead.commands import export_job as command
 from lighthead.commands.export_job import export, load_for_export, write_export
 from lighthead.deploy.check_export import CASES, check_export
-from lighthead.deploy.metadata import DENSE_OUTPUTS, ExportMeta
+from lighthead.deploy.metadata import ExportMeta, dense_outputs
 from lighthead.errors import UserError
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.exported import open_exported
@@ -44,7 +44,7 @@ def test_only_standard_onnx_operators(exported):
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [('', OPSET)]
     assert not model.functions
     names = {output for node in model.graph.node for output in node.output}
-    assert set(DENSE_OUTPUTS) <= names
+    assert set(dense_outputs(1)) <= names
     sides = model.graph.input[0].type.tensor_type.shape.dim
     assert [side.dim_param or side.dim_value for side in sides] == ['batch', 3, 'height', 'width']
 
@@ -240,10 +240,10 @@ def test_other_padding_is_refused(tmp_path):
 
 
 def test_unmatched_detections_need_an_explanation(detector_model):
-    from lighthead.deploy import ExportableDetector
+    from lighthead.deploy import exportable_detector
     from lighthead.deploy.check_export import compare_batch
 
-    module = ExportableDetector(detector_model)
+    module = exportable_detector(detector_model)
 
     def run(images, sizes):
         found = module(images, torch.tensor(sizes).float())

@@ -9,9 +9,10 @@ import pytest
 
 from lighthead import Detector
 from lighthead.commands.export_job import export, int8_report
-from lighthead.deploy.quantise import calibration_files, calibration_inputs, dense_nodes
+from lighthead.deploy.quantise import dense_nodes
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured
+from lighthead.inference.calibration import calibration_files, calibration_inputs
 from lighthead.inference.preprocess import Preprocess
 
 from ..command_line import parse
@@ -70,7 +71,9 @@ def test_onnx_runtime(checkpoint, data_root, tmp_path, capsys):
                 (in_int8 if quantised else in_float).append(node.input[1])
     assert len(in_int8) > 30
     assert sorted(in_float) == [
-        'dense.backbone.conv1.0.weight', 'dense.rpn_cls.weight', 'dense.rpn_reg.weight'
+        'dense.backbone.conv1.0.weight',
+        'dense.rpn_head.rpn_cls.weight',
+        'dense.rpn_head.rpn_reg.weight',
     ]  # fmt: skip
     scales = [w for name, w in weights.items() if name.endswith('weight_scale')]
     assert all(scale.dims and scale.dims[0] > 1 for scale in scales)  # per channel

@@ -1,4 +1,4 @@
-"""Inference without shuffles and with oneDNN's convolutions: the same maps, in a known order."""
+"""Inference without shuffles: the same maps, in a known order."""
 
 from copy import deepcopy
 
@@ -7,7 +7,6 @@ import torch
 from mmcv.cnn import fuse_conv_bn
 from torch import nn
 
-from lighthead.deploy.fused_conv import FusedConv, can_fuse, fuse_convs
 from lighthead.deploy.unshuffled import UnshuffledBackbone, can_unshuffle, plan_stage
 from lighthead.models.backbones.authors_shufflenet_v2 import AuthorsShuffleNetV2
 from lighthead.models.backbones.shufflenet_v2 import ShuffleNetV2
@@ -30,10 +29,10 @@ def test_same_maps(widen_factor, star):
     unshuffled = UnshuffledBackbone(backbone)
     images = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
-        expected, found = backbone(images), unshuffled(images)
-    for wanted, mine, order in zip(expected, found, unshuffled.orders, strict=True):
-        assert sorted(order.tolist()) == list(range(wanted.shape[1]))
-        torch.testing.assert_close(mine, wanted[:, order], atol=1e-4, rtol=1e-4)
+        maps = zip(backbone(images), unshuffled(images), unshuffled.orders, strict=True)
+    for expected, output, order in maps:
+        assert sorted(order.tolist()) == list(range(expected.shape[1]))
+        torch.testing.assert_close(output, expected[:, order], atol=1e-4, rtol=1e-4)
     assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
 
 
@@ -45,23 +44,23 @@ def test_every_channel_is_read_once():
     assert len(out) == 12
 
 
+def test_the_example_of_the_docstring():
+    reads, out = plan_stage([4] * 3)
+    names = [' '.join('ABCD'[source] + str(c) for source, c in group) for group in [*reads, out]]
+    assert names == ['A2 B2 A3 B3', 'A1 C2 B1 C3', 'A0 D0 C0 D1 B0 D2 C1 D3']
+
+
+def test_without_conv5():
+    backbone = folded(0.5, False, (0, 1, 2), with_conv5=False)
+    unshuffled = UnshuffledBackbone(backbone)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        maps = zip(backbone(images), unshuffled(images), unshuffled.orders, strict=True)
+        for expected, output, order in maps:
+            torch.testing.assert_close(output, expected[:, order], atol=1e-4, rtol=1e-4)
+
+
 def test_other_networks_are_left_alone():
     assert can_unshuffle(ShuffleNetV2(0.5))
     assert not can_unshuffle(AuthorsShuffleNetV2(0.5))
     assert not can_unshuffle(nn.Identity())
-
-
-@pytest.mark.skipif(not can_fuse(), reason='this torch has no oneDNN')
-@pytest.mark.parametrize('act_cfg', [dict(type='ReLU'), dict(type='LeakyReLU', negative_slope=0.1)])
-def test_fused_convolutions(act_cfg):
-    backbone = UnshuffledBackbone(folded(0.5, True, act_cfg=act_cfg))
-    fused = deepcopy(backbone)
-    fuse_convs(fused)
-    kinds = [type(module) for module in fused.modules()]
-    assert nn.Conv2d not in kinds
-    assert not {nn.ReLU, nn.LeakyReLU} & set(kinds)
-    assert FusedConv in kinds
-    images = torch.randn(2, 3, 64, 96).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        for wanted, mine in zip(backbone(images), fused(images), strict=True):
-            torch.testing.assert_close(mine, wanted, atol=1e-4, rtol=1e-4)

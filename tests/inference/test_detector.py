@@ -5,17 +5,15 @@ import numpy as np
 import pytest
 import torch
 from mmdet.apis import inference_detector, init_detector
-from mmdet.registry import MODELS
 from mmengine.registry import DefaultScope
 from PIL import Image
-from torch import nn
 
 from lighthead import Detector
 from lighthead.checkpoint.plain_config import config_from_json, config_to_json
 from lighthead.checkpoint.safe_files import save_checkpoint_file
 from lighthead.errors import UserError
 from lighthead.inference import Detections, ImageError
-from lighthead.inference.runtimes.torch_backend import TorchBackend
+from lighthead.inference.runtimes.torch_backend import EagerBackend
 
 pytestmark = pytest.mark.filterwarnings('ignore::UserWarning', 'ignore::DeprecationWarning')
 
@@ -72,9 +70,9 @@ def test_batches_equal_single_images(checkpoint, detector, pictures, batch_size)
 def test_a_batch_shares_padding(checkpoint, monkeypatch, pictures):
     batched = Detector(checkpoint, device='cpu', batch_size=2)
     shapes = []
-    call = TorchBackend.__call__
+    call = EagerBackend.__call__
     monkeypatch.setattr(
-        TorchBackend,
+        EagerBackend,
         '__call__',
         lambda self, batch, *args: shapes.append(batch.shape) or call(self, batch, *args),
     )
@@ -178,27 +176,6 @@ def test_detections_draw_and_crop_their_image(detector, pictures, tmp_path):
     detections.save(tmp_path / 'drawn.png')
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'drawn.png')), drawn)
     assert len(detections.crop()) == len(detections) > 0
-
-
-def test_batch_norm_is_folded(checkpoint, detector):
-    loaded = torch.load(checkpoint, weights_only=True)
-    cfg = config_from_json(loaded['meta']['config_json'])
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        model = MODELS.build(cfg.model).eval()
-    model.load_state_dict(loaded['state_dict'])
-    folded = detector.backend.model
-    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-    images = torch.randn(2, 3, 96, 128)
-    with torch.no_grad():
-        maps = model.extract_feat(images)
-        scores, deltas = model.rpn_head(maps)
-        found = list(folded.dense(images))
-        by_bin = found[2].view(2, 49, 10, *found[2].shape[2:])
-        found[2] = by_bin.transpose(1, 2).flatten(1, 2)
-        for got, expected in zip(found, (scores[0], deltas[0], maps[-1]), strict=True):
-            scale = expected.abs().max()
-            torch.testing.assert_close(got / scale, expected / scale, atol=1e-5, rtol=0)
 
 
 def test_bf16_keeps_the_boxes_exact(checkpoint, detector, pictures):

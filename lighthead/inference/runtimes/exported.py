@@ -1,16 +1,28 @@
-"""Exported files as backends: which file wants which runtime, and what travels in it."""
+"""Exported files as backends: which file wants which runtime."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lighthead.deploy.metadata import ExportMeta
 from lighthead.errors import UserError
-from lighthead.inference.runtimes.torch_backend import Backend, RawDetections, check_backend
+from lighthead.inference.runtimes.backend import (
+    Backend,
+    check_backend,
+    check_threads,
+    choose_device,
+)
+from lighthead.inference.runtimes.exported_program_backend import ExportedProgramBackend
+from lighthead.inference.runtimes.onnxruntime_backend import OnnxRuntimeBackend
+from lighthead.inference.runtimes.openvino_backend import OpenVinoBackend
 
+CLASSES = {
+    'onnxruntime': OnnxRuntimeBackend,
+    'openvino': OpenVinoBackend,
+    'torch': ExportedProgramBackend,
+}
+"""Of the backends that run files; their runtimes are imported when one is made."""
 SUFFIXES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch'}
 """Which backend runs a file, where none is named."""
 READERS = {
@@ -22,7 +34,7 @@ READERS = {
 
 
 def is_exported(path: str | os.PathLike) -> bool:
-    """Whether a file is none of a checkpoint's, by its suffix."""
+    """Whether ``path`` has the suffix of an exported file (.onnx, .xml, .pt2)."""
     return Path(path).suffix.lower() in SUFFIXES
 
 
@@ -47,7 +59,8 @@ def open_exported(
         UserError: the file or an argument cannot be used, or a package is missing.
     """
     path = Path(path)
-    if path.is_dir() or not path.is_file():
+    check_threads(threads)
+    if not path.is_file():
         raise UserError(f'{path} is no file: give one that tools/export.py wrote.')
     suffix = path.suffix.lower()
     name = check_backend(backend or SUFFIXES[suffix])
@@ -55,63 +68,12 @@ def open_exported(
         raise UserError(
             f'The backend {name!r} cannot run {path}: choose from {", ".join(READERS[suffix])}.'
         )
-    if torch.device(device).type != 'cpu':
+    if choose_device(device).type != 'cpu':
         raise UserError(f"{path} was exported for the CPU: choose device='cpu'.")
     if suffix == '.pt2' and not trust:
         raise UserError(
             f'torch.export unpickles {path}, which can run code: if you trust its maker, give '
             'trust=True (--trust-checkpoint), or export to ONNX.'
         )
-    if name == 'onnxruntime':
-        from lighthead.inference.runtimes.onnxruntime_backend import OnnxRuntimeBackend as Chosen
-    elif name == 'openvino':
-        from lighthead.inference.runtimes.openvino_backend import OpenVinoBackend as Chosen
-    else:
-        from lighthead.inference.runtimes.exported_program_backend import (
-            ExportedProgramBackend as Chosen,
-        )
-    backend = Chosen(path, precision=precision, threads=threads)
-    return backend, backend.meta
-
-
-def missing_extra(package: str, extra: str) -> UserError:
-    """The sentence for a package that is not installed."""
-    return UserError(
-        f"{package} is not installed: pip install 'lighthead[{extra}]', or make setup "
-        f'EXTRAS=lite,{extra}.'
-    )
-
-
-def check_file_precision(
-    meta: ExportMeta, precision: str | None, possible: Sequence[str], path: Path, backend: str
-) -> str:
-    """The precision to compute in: the file's own for None.
-
-    Raises:
-        UserError: the runtime has no such precision for this file.
-    """
-    if precision is None:
-        return meta.precision
-    if meta.precision == 'int8':
-        possible = ('int8',)
-    if precision not in possible:
-        raise UserError(
-            f'precision={precision!r} is not possible for {path} with {backend}: choose from '
-            f'{", ".join(possible)}.'
-        )
-    return precision
-
-
-def unpad(
-    boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, num: np.ndarray
-) -> list[RawDetections]:
-    """The padded outputs of a file as detections per image."""
-    return [
-        RawDetections(boxes[i, :count], scores[i, :count], labels[i, :count])
-        for i, count in enumerate(num.tolist())
-    ]
-
-
-def sizes_array(sizes: Sequence[tuple[int, int]]) -> np.ndarray:
-    """True sizes as the files want them: float32 (B, 2)."""
-    return np.asarray(sizes, np.float32).reshape(-1, 2)
+    opened = CLASSES[name](path, precision=precision, threads=threads)
+    return opened, opened.meta

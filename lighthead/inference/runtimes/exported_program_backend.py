@@ -8,13 +8,15 @@ import torch
 import torchvision  # noqa: F401  (the file calls torchvision::nms)
 from torch import Tensor
 
-from lighthead.deploy.metadata import ExportMeta
+from lighthead.deploy.metadata import METADATA_FILE, ExportMeta
 from lighthead.errors import UserError
-from lighthead.inference.runtimes.exported import check_file_precision, sizes_array, unpad
-from lighthead.inference.runtimes.torch_backend import RawDetections
-
-METADATA_FILE = 'lighthead.json'
-"""Name of the extra file inside the archive."""
+from lighthead.inference.runtimes.backend import RawDetections
+from lighthead.inference.runtimes.files import (
+    check_file_precision,
+    refusing_failures,
+    sizes_array,
+    unpad,
+)
 
 
 class ExportedProgramBackend:
@@ -40,7 +42,10 @@ class ExportedProgramBackend:
                 f'{path} cannot be read by torch.export ({str(error).splitlines()[0][:200]}): '
                 'export the checkpoint again, with the torch that reads it.'
             ) from error
-        self.meta = ExportMeta.from_strings(json.loads(extra[METADATA_FILE] or '{}'), path)
+        self.path = path
+        with refusing_failures(path):
+            strings = json.loads(extra[METADATA_FILE] or '{}')
+        self.meta = ExportMeta.from_strings(strings if isinstance(strings, dict) else {}, path)
         self.precision = check_file_precision(self.meta, precision, ('fp32',), path, 'torch')
         if threads is not None:
             torch.set_num_threads(threads)
@@ -48,6 +53,8 @@ class ExportedProgramBackend:
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
-        """See :class:`lighthead.inference.runtimes.torch_backend.Backend`."""
-        found = self.module(batch.contiguous(), torch.from_numpy(sizes_array(sizes)))
-        return unpad(*(values.numpy() for values in found))
+        """See :class:`lighthead.inference.runtimes.backend.Backend`."""
+        with refusing_failures(self.path):
+            outputs = self.module(batch.contiguous(), torch.from_numpy(sizes_array(sizes)))
+        arrays = [values.numpy() for values in outputs]
+        return unpad(*arrays, len(self.meta.classes), self.path)

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from lighthead.deploy.metadata import INPUTS, OUTPUTS, ExportMeta
-from lighthead.errors import UserError
-from lighthead.inference.runtimes.exported import (
+from lighthead.deploy.verify_onnx import metadata_of, parse_onnx
+from lighthead.errors import missing_extra
+from lighthead.inference.runtimes.backend import RawDetections
+from lighthead.inference.runtimes.files import (
     check_file_precision,
-    missing_extra,
+    read_content,
+    refusing_failures,
     sizes_array,
     unpad,
 )
-from lighthead.inference.runtimes.torch_backend import RawDetections
 
 
 class OnnxRuntimeBackend:
@@ -41,20 +43,17 @@ class OnnxRuntimeBackend:
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
-        try:
-            self.session = ort.InferenceSession(
-                str(path), options, providers=['CPUExecutionProvider']
-            )
-        except Exception as error:  # onnxruntime's own exceptions share no base class
-            raise UserError(
-                f'{path} cannot be read by ONNX Runtime ({str(error).splitlines()[0][:200]}): '
-                'export the checkpoint again.'
-            ) from error
-        strings = self.session.get_modelmeta().custom_metadata_map
-        self.meta = ExportMeta.from_strings(strings, path)
+        self.path = path
+        content = read_content(path)
+        model = parse_onnx(content, path)
+        self.meta = ExportMeta.from_strings(metadata_of(model), path)
+        with refusing_failures(path):
+            self.session = ort.InferenceSession(content, options, ['CPUExecutionProvider'])
         self.precision = check_file_precision(self.meta, precision, ('fp32',), path, 'onnxruntime')
 
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
-        """See :class:`lighthead.inference.runtimes.torch_backend.Backend`."""
+        """See :class:`lighthead.inference.runtimes.backend.Backend`."""
         feeds = dict(zip(INPUTS, (batch.contiguous().numpy(), sizes_array(sizes)), strict=True))
-        return unpad(*self.session.run(list(OUTPUTS), feeds))
+        with refusing_failures(self.path):
+            outputs = self.session.run(list(OUTPUTS), feeds)
+        return unpad(*outputs, len(self.meta.classes), self.path)

@@ -1,6 +1,7 @@
 """OpenVINO behind the detector: fp32, bf16, or a quantised file."""
 
 import contextlib
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,15 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lighthead.deploy.metadata import DENSE_OUTPUTS, OUTPUTS, ExportMeta
-from lighthead.errors import UserError
-from lighthead.inference.runtimes.exported import (
+from lighthead.deploy.metadata import OUTPUTS, ExportMeta, dense_names
+from lighthead.deploy.verify_onnx import metadata_of, parse_onnx
+from lighthead.deploy.verify_openvino import verify_openvino
+from lighthead.errors import UserError, missing_extra
+from lighthead.inference.runtimes.backend import RawDetections
+from lighthead.inference.runtimes.files import (
     check_file_precision,
-    missing_extra,
+    read_content,
+    refusing_failures,
     sizes_array,
     unpad,
 )
-from lighthead.inference.runtimes.torch_backend import RawDetections
+
+CACHE_VARIABLE = 'LIGHTHEAD_OPENVINO_CACHE'
+"""Environment variable with a folder in which OpenVINO keeps compiled models, to start faster."""
 
 
 class OpenVinoBackend:
@@ -47,47 +54,26 @@ class OpenVinoBackend:
             import openvino as ov
         except ImportError as error:
             raise missing_extra('openvino', 'openvino') from error
+        self.path = path
         core = ov.Core()
-        try:
-            model = core.read_model(path)
-        except RuntimeError as error:
-            raise UserError(
-                f'{path} cannot be read by OpenVINO ({str(error).splitlines()[0][:200]}): export '
-                'the checkpoint again.'
-            ) from error
-        self.meta = read_metadata(model, path)
+        self.meta, model = read_model(core, path)
         self.precision = check_file_precision(
             self.meta, precision, ('fp32', 'bf16'), path, 'openvino'
         )
-        options = {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': '1'}
-        if threads is not None:
-            options['INFERENCE_NUM_THREADS'] = threads
-        exact = dict(options, INFERENCE_PRECISION_HINT='f32')
-        self.parts = []
-        if self.precision == 'bf16':
-            supported = core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-            if 'BF16' not in supported:
-                raise UserError(
-                    "This processor has no bf16 for OpenVINO: choose precision='fp32' or an INT8 "
-                    'file.'
-                )
-            dense, rest = split(ov, model)
-            half = dict(options, INFERENCE_PRECISION_HINT='bf16')
-            self.parts = [core.compile_model(dense, 'CPU', half)]
-            self.parts += [core.compile_model(rest, 'CPU', exact)]
-        else:
-            self.parts = [core.compile_model(model, 'CPU', exact)]
+        with refusing_failures(path):
+            self.parts = compiled_parts(ov, core, model, self.precision, threads)
         self.idle_requests: deque[list] = deque()
 
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
-        """See :class:`lighthead.inference.runtimes.torch_backend.Backend`."""
+        """See :class:`lighthead.inference.runtimes.backend.Backend`."""
         inputs = dict(images=batch.contiguous().numpy(), sizes=sizes_array(sizes))
-        with self._borrowed_requests() as (*dense, last):
+        with refusing_failures(self.path), self._borrowed_requests() as (*dense, last):
             if dense:
                 maps = dense[0].infer(inputs, share_inputs=True, share_outputs=True)
-                inputs |= {name: maps[name] for name in DENSE_OUTPUTS}
+                inputs |= {entry.any_name: maps[entry] for entry in self.parts[0].outputs}
             outputs = last.infer(inputs, share_inputs=True, share_outputs=True)
-            return unpad(*(np.array(outputs[name]) for name in OUTPUTS))
+            arrays = [np.array(outputs[name]) for name in OUTPUTS]
+        return unpad(*arrays, len(self.meta.classes), self.path)
 
     @contextlib.contextmanager
     def _borrowed_requests(self) -> Iterator[list]:
@@ -106,16 +92,39 @@ class OpenVinoBackend:
             self.idle_requests.append(requests)
 
 
-def read_metadata(model, path: Path) -> ExportMeta:
-    """The metadata of an OpenVINO model: its own, or an ONNX file's."""
-    for places in (['lighthead'], ['framework']):
-        if model.has_rt_info(places):
-            strings = {}
-            for key, value in model.get_rt_info(places).value.items():
-                strings[key] = str(getattr(value, 'value', value))
-            if 'classes' in strings:
-                return ExportMeta.from_strings(strings, path)
-    return ExportMeta.from_strings({}, path)
+def read_model(core, path: Path) -> tuple[ExportMeta, object]:
+    """The metadata and the :class:`openvino.Model` of an OpenVINO or ONNX file.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    content = read_content(path)
+    if path.suffix.lower() == '.onnx':
+        strings = metadata_of(parse_onnx(content, path))
+    else:
+        strings = verify_openvino(content, read_content(path.with_suffix('.bin')), path)
+    meta = ExportMeta.from_strings(strings, path)
+    with refusing_failures(path):
+        return meta, core.read_model(path)
+
+
+def compiled_parts(ov, core, model, precision: str, threads: int | None) -> list:
+    """A model compiled for the CPU: one part, or for bf16 the convolutions and the rest."""
+    options = {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': '1'}
+    if threads is not None:
+        options['INFERENCE_NUM_THREADS'] = threads
+    if folder := os.environ.get(CACHE_VARIABLE):
+        options['CACHE_DIR'] = folder
+    exact = dict(options, INFERENCE_PRECISION_HINT='f32')
+    if precision != 'bf16':
+        return [core.compile_model(model, 'CPU', exact)]
+    if 'BF16' not in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+        raise UserError(
+            "This processor has no bf16 for OpenVINO: choose precision='fp32' or an INT8 file."
+        )
+    dense, rest = split(ov, model)
+    half = dict(options, INFERENCE_PRECISION_HINT='bf16')
+    return [core.compile_model(dense, 'CPU', half), core.compile_model(rest, 'CPU', exact)]
 
 
 def split(ov, model) -> tuple:
@@ -126,26 +135,23 @@ def split(ov, model) -> tuple:
     from openvino import opset13 as ops
 
     images, sizes = (model.input(name).get_node() for name in ('images', 'sizes'))
-    cuts = {}
-    for node in model.get_ordered_ops():
-        for output in node.outputs():
-            for name in output.get_names() & set(DENSE_OUTPUTS):
-                cuts[name] = output
-    if missing := set(DENSE_OUTPUTS) - cuts.keys():
+    outputs = [output for node in model.get_ordered_ops() for output in node.outputs()]
+    cuts = {name: output for output in outputs for name in dense_names(output.get_names())}
+    if 'thin_map' not in cuts:
         raise UserError(
-            f'The file lacks the tensors {", ".join(sorted(missing))}: export the checkpoint again.'
+            'The file does not name the maps of its convolutions: export the checkpoint again.'
         )
     entries = []
-    for name in DENSE_OUTPUTS:
-        entry = ops.parameter(cuts[name].get_partial_shape(), np.float32, name=name)
+    for name, output in cuts.items():
+        entry = ops.parameter(output.get_partial_shape(), np.float32, name=name)
         entry.output(0).set_names({name})
-        for target in cuts[name].get_target_inputs():
+        for target in output.get_target_inputs():
             target.replace_source_output(entry.output(0))
         entries.append(entry)
     dense_results = []
-    for name in DENSE_OUTPUTS:
-        cuts[name].set_names({name})
-        dense_results.append(ops.result(cuts[name]))
+    for name, output in cuts.items():
+        output.set_names({name})
+        dense_results.append(ops.result(output))
     # A backbone that shuffles asks for the batch size, which stands in the sizes.
     dense = ov.Model(dense_results, [images, sizes], 'dense')
     rest = ov.Model(model.get_results(), [*entries, images, sizes], 'rest')

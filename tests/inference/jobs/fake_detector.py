@@ -18,7 +18,7 @@ from lighthead.inference.detector import OpenedModel
 from lighthead.inference.jobs.options import InferOptions
 from lighthead.inference.jobs.run import infer
 from lighthead.inference.preprocess import Preprocess
-from lighthead.inference.runtimes.torch_backend import RawDetections
+from lighthead.inference.runtimes.backend import RawDetections
 
 CLASSES = ['cat', 'dog', 'Straßenbahn']
 CATEGORY_IDS = [3, 7, 20]

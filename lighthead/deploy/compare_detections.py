@@ -1,4 +1,4 @@
-"""Do two runs of one detector agree? By matching detections, and explaining the others.
+"""Whether two runs of one detector agree: detections are matched, the others explained.
 
 Rounding differs between runtimes. It moves boxes and scores a little, and where
 a score lies on a threshold or an overlap on the limit of a suppression, it
@@ -7,12 +7,13 @@ must lie at such a limit.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from lighthead.deploy.exportable import ExportableDetector
+from lighthead.deploy.stages import DetectorStages, Outputs, Rois
 
 BOX_TOLERANCE = 0.05
 """Pixels."""
@@ -49,32 +50,31 @@ class Agreement:
         self.score_error = max(self.score_error, other.score_error)
 
     def __str__(self) -> str:
-        told = (
+        text = (
             f'{self.matched} of {self.total} detections agree (boxes within '
             f'{self.box_error:.2g} px, scores within {self.score_error:.2g})'
         )
         if self.explained:
-            told += f', {self.explained} lie at a threshold, a cut or a limit of suppression'
-        return told + ''.join(f'; not explained: {text}' for text in self.unexplained[:3])
+            text += f', {self.explained} lie at a threshold, a cut or a limit of suppression'
+        return text + ''.join(f'; not explained: {one}' for one in self.unexplained[:3])
 
 
-@dataclass
-class Found:
+class ImageDetections(NamedTuple):
     """Detections of one image: boxes (N, 4), scores (N,), labels (N,)."""
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
 
-    def __getitem__(self, index: Tensor) -> 'Found':
-        return Found(self.boxes[index], self.scores[index], self.labels[index])
-
-    def __len__(self) -> int:
-        return len(self.scores)
+    @classmethod
+    def of_outputs(cls, outputs: Outputs, image: int) -> 'ImageDetections':
+        """Those of one image of a batch, without padding."""
+        count = int(outputs.num[image])
+        return cls(*(values[image, :count] for values in outputs[:3]))
 
 
 @dataclass
-class Candidates:
+class ImageCandidates:
     """Everything that the two suppressions of one image choose from.
 
     Anchors' boxes (N, 4) and scores (N,), best first; the class scores (N, C)
@@ -88,48 +88,52 @@ class Candidates:
 
 
 @torch.inference_mode()
-def all_candidates(module: ExportableDetector, images: Tensor, sizes: Tensor) -> list[Candidates]:
+def all_candidates(module: DetectorStages, images: Tensor, sizes: Tensor) -> list[ImageCandidates]:
     """Run the second stage for every candidate of the first, of each image."""
-    logits, deltas, thin = module.dense(images)
-    proposals, objectness = module.candidates(logits, deltas, sizes)
-    found = []
-    for image, size in enumerate(sizes):
-        rois = proposals[image]
-        index = torch.full((len(rois),), image)
-        cls_score, bbox_pred = module.head(module.pooling(thin, rois, index).flatten(1))
-        per_roi = bbox_pred.view(len(rois), -1, 4)
-        boxes = module.box_decoder(rois[:, None], per_roi, size[None, None])
-        scores = cls_score.softmax(1)[:, :-1]
-        found.append(Candidates(rois, objectness[image], scores, boxes))
-    return found
+    maps = module.dense_maps(images)
+    proposals, objectness = module.candidates(
+        maps.scores, maps.boxes, sizes, module.suppression.topk
+    )
+    by_image = []
+    for image, (boxes, scores) in enumerate(zip(proposals, objectness, strict=True)):
+        index = torch.full((len(boxes),), image)
+        rois = Rois(boxes, scores.clamp(min=0), index, index)
+        by_image.append(ImageCandidates(boxes, scores, *module.classify(maps.thin, rois, sizes)))
+    return by_image
 
 
 def compare(
-    module: ExportableDetector, reference: Found, other: Found, candidates: Candidates
+    module: DetectorStages,
+    reference: ImageDetections,
+    other: ImageDetections,
+    candidates: ImageCandidates,
+    least_score: float = LEAST_SCORE,
 ) -> Agreement:
     """Compare two answers for one image, of which ``reference`` is torch's.
 
-    Detections below :data:`LEAST_SCORE` need no partner, but may be one.
+    Detections below ``least_score`` need no partner, but may be one.
     """
     pairs = _match(reference, other)
-    result = Agreement(total=int((reference.scores >= LEAST_SCORE).sum()))
+    result = Agreement(total=int((reference.scores >= least_score).sum()))
     for left, right in pairs.items():
-        if reference.scores[left] >= LEAST_SCORE:
+        if reference.scores[left] >= least_score:
             result.matched += 1
             box = (reference.boxes[left] - other.boxes[right]).abs().max()
             score = (reference.scores[left] - other.scores[right]).abs()
             result.box_error = max(result.box_error, float(box))
             result.score_error = max(result.score_error, float(score))
-    lost = sorted(set(range(len(reference))) - pairs.keys())
-    new = sorted(set(range(len(other))) - set(pairs.values()))
-    full = len(reference) == module.settings.max_detections
-    cut = float(reference.scores.min()) if full and len(reference) else None
+    lost = sorted(set(range(len(reference.scores))) - pairs.keys())
+    new = sorted(set(range(len(other.scores))) - set(pairs.values()))
+    full = len(reference.scores) == module.settings.max_detections
+    limits = [least_score, module.settings.score_thr]
+    if full and len(reference.scores):
+        limits.append(float(reference.scores.min()))
     for side, indices, name in ((reference, lost, 'torch'), (other, new, 'runtime')):
         for index in indices:
             score = float(side.scores[index])
-            if score < LEAST_SCORE:
+            if score < least_score:
                 continue
-            if _at_limit(module, side, index, candidates, cut):
+            if _at_limit(module, side, index, candidates, limits):
                 result.explained += 1
             else:
                 box = [round(float(v), 2) for v in side.boxes[index]]
@@ -138,19 +142,19 @@ def compare(
     return result
 
 
-def _match(reference: Found, other: Found) -> dict[int, int]:
+def _match(reference: ImageDetections, other: ImageDetections) -> dict[int, int]:
     """Pairs of one class within the tolerances, best IoU first."""
-    if not len(reference) or not len(other):
+    if not len(reference.scores) or not len(other.scores):
         return {}
     near = (reference.boxes[:, None] - other.boxes[None]).abs().amax(2) <= BOX_TOLERANCE
     near &= (reference.scores[:, None] - other.scores[None]).abs() <= SCORE_TOLERANCE
     near &= reference.labels[:, None] == other.labels[None]
     overlap = box_iou(reference.boxes, other.boxes)
-    places = near.nonzero()
+    possible = near.nonzero()
     order = overlap[near].argsort(descending=True, stable=True)
     pairs: dict[int, int] = {}
     taken: set[int] = set()
-    for left, right in places[order].tolist():
+    for left, right in possible[order].tolist():
         if left not in pairs and right not in taken:
             pairs[left] = right
             taken.add(right)
@@ -158,12 +162,15 @@ def _match(reference: Found, other: Found) -> dict[int, int]:
 
 
 def _at_limit(
-    module: ExportableDetector, side: Found, index: int, c: Candidates, cut: float | None
+    module: DetectorStages,
+    side: ImageDetections,
+    index: int,
+    c: ImageCandidates,
+    limits: list[float],
 ) -> bool:
     """Whether a detection, or the proposal it came from, lies at a limit."""
     s = module.settings
     score, label = side.scores[index], int(side.labels[index])
-    limits = [LEAST_SCORE, s.score_thr, *([cut] if cut is not None else [])]
     if any(abs(float(score) - limit) <= LIMIT_TOLERANCE for limit in limits):
         return True
     boxes = c.boxes[:, 0 if c.boxes.shape[1] == 1 else label]
