@@ -15,7 +15,6 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	"$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$p"; break; }; done)
 
 DEMO := configs/lighthead_shufflev2star_demo.py
-DEMO_EPOCHS := 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test demo test test-slow lint format clean
@@ -44,8 +43,8 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 demo: setup  ## train on the data that ships, print the COCO table, draw boxes
 	rm -rf work_dirs/demo outputs/demo
 	$(PY) tools/train.py $(DEMO) --from-scratch --work-dir work_dirs/demo
-	$(PY) tools/test.py $(DEMO) work_dirs/demo/epoch_$(DEMO_EPOCHS).pth --work-dir work_dirs/demo/test
-	$(PY) tools/infer.py work_dirs/demo/epoch_$(DEMO_EPOCHS).pth data/demo/val --out-dir outputs/demo
+	$(PY) tools/test.py $(DEMO) work_dirs/demo/best.pth --work-dir work_dirs/demo/test
+	$(PY) tools/infer.py work_dirs/demo/best.pth data/demo/val --out-dir outputs/demo
 
 test: setup-test  ## the tests, without the slow ones
 	$(PY) -m pytest -n 2 -m 'not slow'

@@ -5,7 +5,7 @@ import argparse
 from lighthead.commands import arguments
 
 EXAMPLES = """
-  lighthead export work_dirs/demo/epoch_60.pth --out model.onnx
+  lighthead export work_dirs/demo/best.pth --out model.onnx
   lighthead export CHECKPOINT --format openvino --out model.xml
   lighthead export CHECKPOINT --out int8.onnx --int8 --calib pictures --data-root my_data
 """

@@ -5,7 +5,7 @@ import argparse
 from lighthead.commands import arguments
 
 EXAMPLES = """
-  lighthead infer work_dirs/demo/epoch_60.pth photo.jpg folder clip.mp4 --out-dir outputs
+  lighthead infer work_dirs/demo/best.pth photo.jpg folder clip.mp4 --out-dir outputs
   lighthead infer model.onnx 'photos/**/*.jpg' --pred-score-thr 0.5 --format coco,csv --resume
   lighthead infer model.onnx rtsp://camera/stream --live --track
 """
