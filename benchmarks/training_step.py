@@ -30,14 +30,15 @@ from rich.table import Table
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from lighthead.commands.config import load_config
-from lighthead.commands.train_job import build_runner
-from lighthead.engine.amp import apply_amp
+from lighthead.config.build import build
+from lighthead.config.check import CheckedRun
+from lighthead.config.flags import changes_of
+from lighthead.config.read import read
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.memory import peak_memory
 from lighthead.speed.harness.timer import Plan, Workload, intra_op_threads, measure
 from lighthead.speed.report.page import number
-from lighthead.weights import adapt_model_cfg, from_scratch
+from lighthead.weights import adapt_model_cfg
 
 BATCHES = 4
 """Batches that are loaded and taken in turn."""
@@ -68,18 +69,19 @@ class TrainingStep:
             self.model.train_step(next(self.batches), optim_wrapper=self.wrapper)
 
 
+def set_plain_optimizer(cfg: Config) -> None:
+    """Undo the mixed precision of a config that a run with --amp wrote."""
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    cfg.optim_wrapper.pop('loss_scale', None)
+
+
 def training_cfg(config: str, precision: str, args: argparse.Namespace) -> Config:
     """The config as it is trained, fp32 or with its mixed precision, loading without workers."""
-    cfg = load_config(config, args.data_root, args.cfg_options)
+    flags = argparse.Namespace(data_root=args.data_root, from_scratch=args.from_scratch)
+    flags.lr, flags.workers = RATE, 0
+    flags.amp = precision == 'amp'
+    cfg = read(config, [set_plain_optimizer, *changes_of(flags)], args.cfg_options).cfg
     cfg.work_dir, cfg.log_level = args.work_dir, 'ERROR'
-    cfg.train_dataloader.num_workers, cfg.train_dataloader.persistent_workers = 0, False
-    cfg.optim_wrapper.optimizer.lr = RATE
-    cfg.optim_wrapper.type = 'OptimWrapper'  # a run that had --amp wrote another
-    cfg.optim_wrapper.pop('loss_scale', None)
-    if precision == 'amp':
-        apply_amp(cfg)
-    if args.from_scratch:
-        from_scratch(cfg.model)
     adapt_model_cfg(cfg.model)
     return cfg
 
@@ -87,7 +89,7 @@ def training_cfg(config: str, precision: str, args: argparse.Namespace) -> Confi
 def make_step(config: str, precision: str, args: argparse.Namespace) -> TrainingStep:
     """Build the detector and the optimizer of a config, and load batches of its data."""
     cfg = training_cfg(config, precision, args)
-    runner = build_runner(cfg)
+    runner = build(CheckedRun(cfg, Path(cfg.work_dir)))
     with DefaultScope.overwrite_default_scope('mmdet'):
         runner.model.init_weights()
         wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)

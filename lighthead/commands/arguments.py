@@ -147,6 +147,82 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_load_from(parser: argparse.ArgumentParser) -> None:
+    """Add ``--load-from``."""
+    parser.add_argument(
+        '--load-from',
+        metavar='CHECKPOINT',
+        help="start from all weights of a detector's checkpoint",
+    )
+
+
+def add_init(parser: argparse.ArgumentParser) -> None:
+    """Add ``--init``."""
+    parser.add_argument(
+        '--init',
+        metavar='WEIGHTS',
+        help='start the backbone from a file, or from e.g. torchvision://shufflenet_v2_x1_0',
+    )
+
+
+def add_width(parser: argparse.ArgumentParser) -> None:
+    """Add ``--width``."""
+    parser.add_argument(
+        '--width',
+        type=float,
+        choices=(0.5, 1.0, 1.5, 2.0),
+        help='width of the backbone; its weights and the channels of neck and heads follow',
+    )
+
+
+def add_img_scale(parser: argparse.ArgumentParser) -> None:
+    """Add ``--img-scale``."""
+    parser.add_argument(
+        '--img-scale',
+        type=whole_number(32, 8192),
+        nargs=2,
+        metavar=('WIDTH', 'HEIGHT'),
+        help='size that images are scaled to fit into, in training and test',
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add ``--workers``."""
+    parser.add_argument(
+        '--workers',
+        type=whole_number(0, 256),
+        metavar='N',
+        help='processes per data loader; 0 loads in the main process',
+    )
+
+
+def add_schedule(parser: argparse.ArgumentParser) -> None:
+    """Add ``--epochs`` and the flags of :func:`add_recipe`."""
+    parser.add_argument(
+        '--epochs',
+        type=whole_number(1, 100_000),
+        metavar='N',
+        help='epochs; the learning-rate schedule follows',
+    )
+    add_recipe(parser)
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add batch size, learning rate, workers, mixed precision and seed."""
+    parser.add_argument(
+        '--batch-size',
+        type=whole_number(1, 65_536),
+        metavar='N',
+        help='training images per process and iteration',
+    )
+    parser.add_argument(
+        '--lr', type=positive_number, help='learning rate, not scaled to the batch size'
+    )
+    add_workers(parser)
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bf16 on a CPU)')
+    parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
+
+
 def add_debug(parser: argparse.ArgumentParser, nested: bool = False) -> None:
     """Add ``--debug``; ``nested`` in the parser of a sub-command's own sub-command."""
     parser.add_argument(

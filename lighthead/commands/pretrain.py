@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--work-dir', help='logs and checkpoints (work_dirs/<config>)')
     arguments.add_resume(parser)
-    parser.add_argument('--amp', action='store_true', help='mixed precision (bf16 on a CPU)')
+    arguments.add_init(parser)
     parser.add_argument(
         '--ema',
         nargs='?',
@@ -32,15 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='CHECKPOINT',
         help='top-1 and top-5 of a file or of torchvision://shufflenet_v2_x1_0, without training',
     )
-    parser.add_argument('--seed', type=int, help='seed of weights, order and augmentation')
+    arguments.add_width(parser)
+    arguments.add_recipe(parser)
     arguments.add_launcher(parser)
     arguments.add_cfg_options(parser)
 
 
 def main(args: argparse.Namespace) -> None:
     """Pretrain or evaluate."""
-    from lighthead.commands.config import parse_cfg_options
     from lighthead.commands.pretrain_job import pretrain
 
-    args.cfg_options = parse_cfg_options(args.cfg_options)
     pretrain(args)

@@ -17,16 +17,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='metrics.json and logs (work_dirs/<config>)')
     parser.add_argument('--out', metavar='FILE', help='write the detections as COCO results JSON')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures with the detections')
+    parser.add_argument('--tta', action='store_true', help=argparse.SUPPRESS)
     arguments.add_trust_checkpoint(parser)
     arguments.add_data_root(parser)
+    arguments.add_img_scale(parser)
+    arguments.add_workers(parser)
     arguments.add_launcher(parser)
     arguments.add_cfg_options(parser)
 
 
 def main(args: argparse.Namespace) -> None:
     """Evaluate."""
-    from lighthead.commands.config import parse_cfg_options
     from lighthead.commands.test_job import test
 
-    args.cfg_options = parse_cfg_options(args.cfg_options)
     test(args)

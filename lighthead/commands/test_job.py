@@ -1,65 +1,63 @@
-"""Evaluation of a checkpoint (what ``lighthead test`` does)."""
+"""What ``lighthead test`` does: evaluate a checkpoint on the test data of a config."""
 
 import json
+import os
 from argparse import Namespace
-from pathlib import Path
+from functools import partial
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from lighthead.checkpoint.safe_files import load_checkpoint_file
-from lighthead.commands.config import load_config, resolve_work_dir
-from lighthead.commands.train_job import build_runner, take_preprocessing
-from lighthead.data.check import check_data
-from lighthead.data.layout import apply_data_root, num_classes_fields
-from lighthead.engine.distributed import join_processes, leaving_together
+from lighthead.config.build import build, naming_mistakes
+from lighthead.config.check import check_evaluation
+from lighthead.config.flags import changes_of, set_trained_classes
+from lighthead.config.read import parse_cfg_options, read
+from lighthead.engine.distributed import leaving_together
 from lighthead.errors import UserError
 from lighthead.files import write_text_file
 
 
 def test(args: Namespace) -> dict[str, float]:
-    """Print the COCO table of a checkpoint on the config's test data, or on ``data_root``.
+    """Print the COCO table of a checkpoint on the config's test data, or on ``--data-root``.
 
     The checkpoint's classes are matched to the data's by name.
 
     Returns:
         The figures, which are also written to ``metrics.json`` in the work dir.
     """
-    cfg = load_config(args.config)
+    if args.tta:
+        raise UserError(
+            '--tta: test-time augmentation would need a merging of boxes that was never tested '
+            'with this detector: leave it out.'
+        )
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
     meta = load_checkpoint_file(args.checkpoint, trust=args.trust_checkpoint)['meta']
     classes = meta['dataset_meta']['classes']
-    if args.data_root:
-        apply_data_root(cfg, args.data_root, classes=classes)
-    for owner, _ in num_classes_fields(cfg.model):
-        owner['num_classes'] = len(classes)
-    cfg.test_dataloader.dataset.metainfo = dict(classes=tuple(classes))
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
-    work_dir = Path(resolve_work_dir(cfg, args.config, args.work_dir))
-    cfg.launcher = args.launcher
-    join_processes(cfg)
-    cfg.load_from = args.checkpoint
-    cfg.model.backbone.init_cfg = None
-    take_preprocessing(cfg, meta)
-    _set_outputs(cfg, args)
-    report = check_data(cfg, splits=('test',))
-    if is_main_process():
-        print('\n'.join(report.summary()), flush=True)
-    with leaving_together():
-        runner = build_runner(cfg)
+    changes = [
+        partial(set_trained_classes, classes=classes, data_root=args.data_root),
+        *changes_of(args, but=('data_root',)),
+        partial(set_outputs, out=args.out, show_dir=args.show_dir),
+    ]
+    config = read(args.config, changes, parse_cfg_options(args.cfg_options))
+    run = check_evaluation(config, args.checkpoint, meta, args.work_dir, args.launcher)
+    run.print_data()
+    with leaving_together(), naming_mistakes(run):
+        runner = build(run)
         runner.trust_checkpoint = args.trust_checkpoint
         metrics = runner.test()
         if metrics and is_main_process():
-            write_text_file(json.dumps(metrics, indent=2), work_dir / 'metrics.json')
+            write_text_file(json.dumps(metrics, indent=2), run.work_dir / 'metrics.json')
     return metrics
 
 
-def _set_outputs(cfg, args: Namespace) -> None:
-    """Only what was asked for is written."""
+def set_outputs(cfg: Config, out: str | None, show_dir: str | None) -> None:
+    """Write only what was asked for."""
     if not isinstance(cfg.test_evaluator, dict):
         raise UserError('test_evaluator of the config has to be one metric, CocoDetMetric.')
     cfg.test_evaluator.classwise = True
-    cfg.test_evaluator.out = args.out
+    cfg.test_evaluator.out = out
     cfg.custom_hooks = []
     cfg.default_hooks.pop('visualization', None)
-    if args.show_dir:
-        cfg.custom_hooks.append(dict(type='DrawDetectionsHook', out_dir=args.show_dir))
+    if show_dir:
+        cfg.custom_hooks.append(dict(type='DrawDetectionsHook', out_dir=show_dir))

@@ -11,11 +11,13 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from lighthead.checkpoint.safe_files import load_checkpoint_file
-from lighthead.commands.pretrain_job import set_accumulation
+from lighthead.config.check import set_accumulation
 from lighthead.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/pretrain'
 OURS = [dict(type='PreprocessingMetaHook')]
+AVERAGE = dict(type='OptimizerStepEMAHook', momentum=0.5)
+"""What ``--ema 0.5`` adds; a list of hooks in ``--cfg-options`` takes the flag's place."""
 
 
 @HOOKS.register_module(force=True)
@@ -50,11 +52,10 @@ def test_five_steps_of_three_iterations(run: Callable, tmp_path: Path) -> None:
     """24 images in batches of 4: 6 iterations an epoch, 15 in all, so the third epoch is half."""
     run(
         tmp_path,
-        options=dict(ema=0.5),
         images_per_step=12,
         train_cfg__max_steps=5,
         param_scheduler__0__end=6,
-        custom_hooks=[*OURS, dict(type='StepRecorder')],
+        custom_hooks=[*OURS, AVERAGE, dict(type='StepRecorder')],
     )
     assert StepRecorder.changes == [False, False, True] * 5
     steps = [0.1 * (1 - step / 5) for step in range(5)]
@@ -78,10 +79,11 @@ def test_resumed_in_the_middle_of_a_step_and_an_epoch(run: Callable, tmp_path: P
                 raise KeyboardInterrupt
 
     interrupted = dict(
-        custom_hooks=[*OURS, dict(type='StopAt')], default_hooks__checkpoint__iter_interval=3
+        custom_hooks=[*OURS, AVERAGE, dict(type='StopAt')],
+        default_hooks__checkpoint__iter_interval=3,
     )
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / 'parts', options=dict(ema=0.5), **interrupted)
+        run(tmp_path / 'parts', **interrupted)
     state = load_checkpoint_file(tmp_path / 'parts/iter_3.pth')['train_state']
     assert state['gradients'], 'it was interrupted between two optimizer steps'
     parts = run(tmp_path / 'parts', options=dict(ema=0.5, resume=True))

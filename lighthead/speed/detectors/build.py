@@ -11,7 +11,7 @@ from torchvision.models import detection, list_models
 
 from lighthead.checkpoint.build_model import build_model, load_weights
 from lighthead.checkpoint.safe_files import load_checkpoint_file
-from lighthead.commands.config import load_config
+from lighthead.config.read import read, read_file
 from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg
 
@@ -48,7 +48,7 @@ class Candidate:
 def read_config(name: str) -> Config:
     """The config of a file or, as ``mmdet:<path>``, one of mmdet's wheel."""
     if not name.startswith(MMDET):
-        return load_config(name)
+        return read(name).cfg
     root = Path(importlib.util.find_spec('mmdet').origin).parent / '.mim' / 'configs'
     path = root / name.removeprefix(MMDET)
     if not path.is_file():
@@ -56,7 +56,7 @@ def read_config(name: str) -> Config:
             f'{name}: the mmdet here has no such config; give a path below its configs folder, '
             'such as mmdet:rtmdet/rtmdet_tiny_8xb32-300e_coco.py.'
         )
-    return load_config(str(path))
+    return read_file(path)
 
 
 def build_mmdet_detector(name: str, checkpoint: str | None = None) -> nn.Module:

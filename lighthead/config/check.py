@@ -1,0 +1,195 @@
+"""Step 2, check: report what the user may have got wrong, before any long work.
+
+In this order, the quick before the slow:
+
+1. the names in the config: every ``type`` and its arguments;
+2. the work dir: a new run does not overwrite another, ``--resume`` has a file;
+3. the other processes are joined (``--launcher``), so that one of them reports;
+4. the data: annotation files, image folders, classes;
+5. the weights: what they need of the preprocessing and the activation is filled
+   in, or the config contradicts them.
+
+Each ``check_...`` returns a value of its own and leaves the read config as it is.
+"""
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size, is_main_process
+
+from lighthead.checkpoint.plain_config import config_from_json
+from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.config.keys import check_types
+from lighthead.config.read import RunConfig
+from lighthead.data.check import DataReport, check_data
+from lighthead.data.image_folder import list_classes
+from lighthead.engine.distributed import join_processes
+from lighthead.errors import UserError
+from lighthead.weights import adapt_model_cfg
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+@dataclass(frozen=True)
+class CheckedRun:
+    """A config that is ready to be built."""
+
+    cfg: Config
+    work_dir: Path
+    data: DataReport = field(default_factory=lambda: DataReport([]))
+    """What the annotation files hold."""
+
+    def print_data(self) -> None:
+        """Print what the data is, once among several processes."""
+        if is_main_process():
+            print('\n'.join(self.data.summary()), flush=True)
+
+
+def check_training(
+    config: RunConfig, work_dir: str | None, resume: str | bool, launcher: str
+) -> CheckedRun:
+    """Check the training of a detector.
+
+    Args:
+        resume: The value of ``--resume``: False, True, or a checkpoint.
+
+    Raises:
+        UserError: the first mistake.
+    """
+    cfg, folder = _start(config, work_dir, launcher)
+    checkpoint = _prepare_resume(cfg, resume, folder)
+    if cfg.get('load_from') and not Path(cfg.load_from).is_file():
+        raise UserError(f'load_from: there is no checkpoint {cfg.load_from}.')
+    join_processes(cfg)
+    data = check_data(cfg)
+    if checkpoint is None:
+        adapt_model_cfg(cfg.model)
+    else:
+        take_preprocessing(cfg, load_checkpoint_file(checkpoint)['meta'])
+    return CheckedRun(cfg, folder, data)
+
+
+def check_evaluation(
+    config: RunConfig, checkpoint: str, meta: dict, work_dir: str | None, launcher: str
+) -> CheckedRun:
+    """Check the evaluation of a detector's checkpoint on the test data of the config.
+
+    Args:
+        meta: Of the checkpoint; its classes are matched to the data's by name.
+    """
+    cfg, folder = _start(config, work_dir, launcher)
+    join_processes(cfg)
+    cfg.load_from = checkpoint
+    cfg.model.backbone.init_cfg = None
+    take_preprocessing(cfg, meta)
+    return CheckedRun(cfg, folder, check_data(cfg, splits=('test',)))
+
+
+def check_pretraining(
+    config: RunConfig, work_dir: str | None, resume: str | bool, launcher: str
+) -> CheckedRun:
+    """Check the pretraining of a backbone on a folder of class folders."""
+    cfg, folder = _start(config, work_dir, launcher)
+    _prepare_resume(cfg, resume, folder)
+    train_set = cfg.train_dataloader.dataset
+    use_classes(cfg, list_classes(Path(train_set.data_root) / train_set.split))
+    adapt_model_cfg(cfg.model)
+    join_processes(cfg)
+    set_accumulation(cfg, get_world_size())
+    return CheckedRun(cfg, folder)
+
+
+def check_classification(
+    config: RunConfig, checkpoint: str, classes: list[str], work_dir: str | None, launcher: str
+) -> CheckedRun:
+    """Check the evaluation of a classifier's weights.
+
+    Args:
+        classes: That the weights were trained on; empty where they do not say.
+    """
+    cfg, folder = _start(config, work_dir, launcher)
+    test_set = cfg.test_dataloader.dataset
+    use_classes(cfg, classes or list_classes(Path(test_set.data_root) / test_set.split))
+    cfg.model.backbone.update(
+        init_cfg=dict(type='Pretrained', checkpoint=checkpoint), norm_eval=False, frozen_stages=-1
+    )
+    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    cfg.custom_hooks = []
+    adapt_model_cfg(cfg.model)
+    join_processes(cfg)
+    return CheckedRun(cfg, folder)
+
+
+def _start(config: RunConfig, work_dir: str | None, launcher: str) -> tuple[Config, Path]:
+    """A copy of the config with its work dir: flag, else the config's, else by its name."""
+    cfg = copy.deepcopy(config.cfg)
+    if cfg.get('default_scope', 'mmdet') in ('mmdet', 'mmengine'):
+        check_types(cfg)
+    cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{config.path.stem}'
+    cfg.launcher = launcher
+    folder = Path(cfg.work_dir)
+    if folder.is_file():
+        raise UserError(f'The work dir {folder} is a file: choose another --work-dir.')
+    return cfg, folder
+
+
+def _prepare_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | None:
+    """Make a config continue from a checkpoint and return it; None starts a new run.
+
+    Raises:
+        UserError: there is no checkpoint to resume, or a new run would
+            overwrite those of an earlier one.
+    """
+    if not resume:
+        earlier = sorted(work_dir.glob('*.pth'))
+        if earlier:
+            raise UserError(
+                f'{work_dir} already holds a run ({earlier[0].name}): continue it with --resume, '
+                'or choose another --work-dir.'
+            )
+        return None
+    if isinstance(resume, str) and not Path(resume).is_file():
+        raise UserError(f'--resume: there is no checkpoint {resume}.')
+    latest = resume if isinstance(resume, str) else find_latest_checkpoint(work_dir)
+    if latest is None:
+        raise UserError(
+            f'--resume: {work_dir} holds no checkpoint that can be loaded: start without --resume, '
+            'or name a checkpoint.'
+        )
+    cfg.resume, cfg.load_from = True, str(latest)
+    return cfg.load_from
+
+
+def take_preprocessing(cfg: Config, meta: dict) -> None:
+    """Fill in from a checkpoint's ``meta`` what its run took from pretrained weights."""
+    model = config_from_json(meta['config_json']).model
+    cfg.model.data_preprocessor = model.data_preprocessor
+    if 'act_cfg' in model.backbone:
+        cfg.model.backbone.act_cfg = model.backbone.act_cfg
+
+
+def use_classes(cfg: Config, classes: list[str]) -> None:
+    """Set the classes of a classifier and of all its data sets, in place."""
+    cfg.model.num_classes = len(classes)
+    for name in LOADERS:
+        cfg[name].dataset.classes = tuple(classes)
+
+
+def set_accumulation(cfg: Config, processes: int) -> None:
+    """Accumulate gradients so that a step takes ``cfg.images_per_step`` images, in place.
+
+    Raises:
+        UserError: if they are no multiple of what all processes take at once.
+    """
+    at_once = processes * cfg.train_dataloader.batch_size
+    counts, rest = divmod(cfg.images_per_step, at_once)
+    if rest or not counts:
+        raise UserError(
+            f'images_per_step={cfg.images_per_step} is no multiple of the {at_once} images that '
+            f'{processes} processes of train_dataloader.batch_size='
+            f'{cfg.train_dataloader.batch_size} take at once: change one of them.'
+        )
+    cfg.optim_wrapper.accumulative_counts = counts

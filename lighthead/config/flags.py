@@ -1,0 +1,247 @@
+"""What the flags of the command line change in a config: one function each, in place.
+
+They are applied in the order of :data:`FLAGS`, over the config and before
+``--cfg-options``. A flag's name on the command line is its name here.
+"""
+
+import argparse
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from mmdet.registry import MODELS
+from mmengine.config import Config
+
+from lighthead.config.read import Change
+from lighthead.data.layout import apply_data_root, num_classes_fields
+from lighthead.engine.amp import apply_amp
+from lighthead.errors import UserError
+from lighthead.weights import from_scratch
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+RESIZES = ('Resize', 'RandomResize', 'FixScaleResize')
+MULTI_SCALE = 'RandomChoiceResize'
+TORCHVISION = re.compile(r'(torchvision://shufflenet_v2_x)\d_\d')
+
+
+def changes_of(args: argparse.Namespace, but: Collection[str] = ()) -> list[Change]:
+    """The changes that the given flags ask for; flags that a command lacks are passed over.
+
+    Args:
+        but: Flags that mean something else in this command.
+    """
+    given = {name: getattr(args, name, None) for name in FLAGS if name not in but}
+    return [
+        partial(FLAGS[name], value=value)
+        for name, value in given.items()
+        if value is not None and value is not False
+    ]
+
+
+def set_data_root(cfg: Config, value: str) -> None:
+    """The data of a folder in COCO layout, with the classes of its annotations."""
+    apply_data_root(cfg, value)
+
+
+def set_trained_classes(cfg: Config, classes: Sequence[str], data_root: str | None) -> None:
+    """The classes of a detector's checkpoint, to test it on the config's or other data."""
+    if data_root:
+        apply_data_root(cfg, data_root, classes=classes)
+    for owner, _ in num_classes_fields(cfg.model):
+        owner['num_classes'] = len(classes)
+    cfg.test_dataloader.dataset.metainfo = dict(classes=tuple(classes))
+
+
+def set_image_folder(cfg: Config, value: str) -> None:
+    """The data of a folder with train/<class>/ and val/<class>/."""
+    for name in LOADERS:
+        cfg[name].dataset.data_root = value
+
+
+def set_width(cfg: Config, value: float) -> None:
+    """Another width of the backbone: its channels follow in neck and heads, and its weights."""
+    backbone = cfg.model.backbone
+    before = backbone_channels(backbone)
+    backbone.widen_factor = value
+    after = dict(zip(before, backbone_channels(backbone)))
+    for name, part in cfg.model.items():
+        if name != 'backbone':
+            _replace_channels(part, after)
+    init_cfg = backbone.get('init_cfg')
+    if init_cfg and TORCHVISION.match(str(init_cfg.get('checkpoint'))):
+        new = f'{value:.1f}'.replace('.', '_')
+        init_cfg.checkpoint = TORCHVISION.sub(rf'\g<1>{new}', init_cfg.checkpoint)
+
+
+def backbone_channels(backbone_cfg: Mapping) -> tuple[int, ...]:
+    """Output channels of the feature maps of a backbone."""
+    if 'widen_factor' not in backbone_cfg:
+        raise UserError(f'--width: the backbone {backbone_cfg.get("type")} has no widen_factor.')
+    return MODELS.build({**backbone_cfg, 'init_cfg': None}).out_channels
+
+
+def _replace_channels(node: object, new: Mapping[int, int]) -> None:
+    """Replace every ``in_channels`` that is the width of a map of the backbone."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key != 'in_channels':
+                _replace_channels(value, new)
+            elif isinstance(value, int):
+                node[key] = new.get(value, value)
+            else:
+                node[key] = [new.get(channels, channels) for channels in value]
+    elif isinstance(node, list | tuple):
+        for item in node:
+            _replace_channels(item, new)
+
+
+def set_init(cfg: Config, value: str) -> None:
+    """Other weights for the backbone to start from."""
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=value)
+
+
+def set_from_scratch(cfg: Config, value: bool) -> None:
+    """No weights: norms train, nothing is frozen."""
+    from_scratch(cfg.model)
+
+
+def set_load_from(cfg: Config, value: str) -> None:
+    """Start from all weights of a detector's checkpoint."""
+    cfg.load_from = value
+
+
+def set_img_scale(cfg: Config, value: Sequence[int]) -> None:
+    """Another image size (width, height) in the pipelines of all splits.
+
+    Images keep their aspect ratio and fit into the size, whichever way round.
+    The sizes of a multi-scale training keep their ratio to the size of the test.
+    """
+    new = (value[0], value[1])
+    test = _resize_of(_pipelines(cfg, LOADERS[1:]))
+    if test is None:
+        raise UserError('--img-scale: the config has no Resize for the test: use --cfg-options.')
+    factor = min(new) / min(test)
+    transforms = {id(t): t for t in _transforms(_pipelines(cfg, LOADERS))}
+    for transform in transforms.values():
+        if transform.get('type') in RESIZES:
+            transform['scale'] = new
+        elif transform.get('type') == MULTI_SCALE:
+            scales = transform['scales']
+            transform['scales'] = [tuple(round(side * factor) for side in s) for s in scales]
+
+
+def _resize_of(pipelines: Sequence[Any]) -> tuple[int, int] | None:
+    scales = (t['scale'] for t in _transforms(pipelines) if t.get('type') in RESIZES)
+    return next((tuple(scale) for scale in scales), None)
+
+
+def _pipelines(node: object, names: Sequence[str]) -> list[Any]:
+    """The pipelines of the data sets of some loaders, those inside wrappers included."""
+    found = []
+
+    def visit(node: object) -> None:
+        if isinstance(node, Mapping):
+            if 'pipeline' in node:
+                found.append(node['pipeline'])
+            for key in ('dataset', 'datasets'):
+                visit(node.get(key))
+        elif isinstance(node, list | tuple):
+            for item in node:
+                visit(item)
+
+    for name in names:
+        visit(node.get(name))
+    return found
+
+
+def _transforms(node: object) -> Iterator[dict]:
+    """The transforms of pipelines, those inside RandomChoice and the like included."""
+    if isinstance(node, Mapping):
+        yield node
+        yield from _transforms(node.get('transforms'))
+    elif isinstance(node, list | tuple):
+        for item in node:
+            yield from _transforms(item)
+
+
+def set_epochs(cfg: Config, value: int) -> None:
+    """Another number of epochs; what schedules count in epochs moves in proportion."""
+    loop = cfg.train_cfg
+    if 'max_epochs' not in loop:
+        counted = next((key for key in loop if key.startswith('max_')), 'no epochs')
+        raise UserError(
+            f'--epochs: the config counts {counted}: --cfg-options train_cfg.{counted}=N.'
+        )
+    ratio = value / loop.max_epochs
+    loop.max_epochs = value
+    for scheduler in cfg.param_scheduler:
+        if not scheduler.get('by_epoch', True):
+            continue
+        for key in ('begin', 'end', 'T_max'):
+            if scheduler.get(key):
+                scheduler[key] = max(1, round(scheduler[key] * ratio))
+        if 'milestones' in scheduler:
+            moved = {max(1, round(epoch * ratio)) for epoch in scheduler['milestones']}
+            scheduler['milestones'] = sorted(moved)
+
+
+def set_batch_size(cfg: Config, value: int) -> None:
+    """Another number of training images per process."""
+    cfg.train_dataloader.batch_size = value
+
+
+def set_lr(cfg: Config, value: float) -> None:
+    """Another learning rate, as it is used: it is not scaled to the batch size."""
+    cfg.optim_wrapper.optimizer.lr = value
+    if 'auto_scale_lr' in cfg:
+        cfg.auto_scale_lr.enable = False
+
+
+def set_auto_scale_lr(cfg: Config, value: bool) -> None:
+    """Scale the learning rate from ``auto_scale_lr.base_batch_size`` to the batch size."""
+    if 'auto_scale_lr' not in cfg:
+        raise UserError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size.')
+    cfg.auto_scale_lr.enable = True
+
+
+def set_workers(cfg: Config, value: int) -> None:
+    """Another number of worker processes for each data loader; 0 loads in the process itself."""
+    for name in LOADERS:
+        if cfg.get(name):
+            cfg[name].num_workers = value
+            cfg[name].persistent_workers = value > 0
+
+
+def set_seed(cfg: Config, value: int) -> None:
+    """One seed for the weights, the order of the images and their augmentation."""
+    cfg.merge_from_dict({'randomness.seed': value})
+
+
+def set_amp(cfg: Config, value: bool) -> None:
+    """Mixed precision."""
+    apply_amp(cfg)
+
+
+def set_ema(cfg: Config, value: float) -> None:
+    """Average the weights, with this momentum per optimizer step."""
+    cfg.custom_hooks.append(dict(type='OptimizerStepEMAHook', momentum=value))
+
+
+FLAGS = {
+    'data_root': set_data_root,
+    'width': set_width,
+    'init': set_init,
+    'from_scratch': set_from_scratch,
+    'load_from': set_load_from,
+    'img_scale': set_img_scale,
+    'epochs': set_epochs,
+    'batch_size': set_batch_size,
+    'lr': set_lr,
+    'auto_scale_lr': set_auto_scale_lr,
+    'workers': set_workers,
+    'seed': set_seed,
+    'amp': set_amp,
+    'ema': set_ema,
+}
+"""Names of flags, as they are in the parsed arguments, and what they change."""

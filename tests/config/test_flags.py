@@ -1,0 +1,113 @@
+"""Each flag changes what it says, and only that; options come last."""
+
+from argparse import Namespace
+
+import pytest
+from mmdet.registry import MODELS
+
+from lighthead.config.flags import LOADERS, changes_of
+from lighthead.config.names import config_names
+from lighthead.config.read import parse_cfg_options, read
+from lighthead.errors import UserError
+
+MAIN = 'lighthead_shufflev2star'
+DEMO = 'lighthead_shufflev2star_demo'
+MULTI_SCALE = 'recipes/lighthead_shufflev2star_multiscale'
+PRETRAIN = 'pretrain/shufflev2star'
+
+
+def changed(name: str, options: list[str] | None = None, **flags):
+    return read(name, changes_of(Namespace(**flags)), parse_cfg_options(options)).cfg
+
+
+def scale_of(cfg, split: str) -> tuple:
+    pipeline = cfg[f'{split}_dataloader'].dataset.pipeline
+    return next(t.get('scale') or t.get('scales') for t in pipeline if 'Resize' in t.type)
+
+
+def test_without_flags_a_config_is_as_it_was_written():
+    flags = dict(width=None, from_scratch=False, epochs=None, amp=False, img_scale=None)
+    assert changed(MAIN, **flags).to_dict() == read(MAIN).cfg.to_dict()
+
+
+@pytest.mark.parametrize('name', [MAIN, DEMO])
+def test_img_scale_reaches_all_pipelines(name):
+    cfg = changed(name, img_scale=[640, 400])
+    assert {scale_of(cfg, split) for split in ('train', 'val', 'test')} == {(640, 400)}
+
+
+def test_img_scale_keeps_the_ratios_of_a_multi_scale_training():
+    cfg = changed(MULTI_SCALE, img_scale=[667, 400])
+    assert scale_of(cfg, 'test') == (667, 400)
+    assert scale_of(cfg, 'train') == [(700, side) for side in (300, 350, 400, 450, 500)]
+
+
+@pytest.mark.parametrize(
+    ('name', 'epochs', 'schedule'),
+    [
+        (MAIN, 10, dict(end=10, milestones=[6, 8])),
+        (MAIN, 2, dict(end=2, milestones=[1, 2])),
+        (DEMO, 30, dict(end=30, T_max=30)),
+    ],
+)
+def test_the_schedule_follows_the_epochs(name, epochs, schedule):
+    cfg, before = changed(name, epochs=epochs), read(name).cfg
+    assert cfg.train_cfg.max_epochs == epochs
+    assert {key: cfg.param_scheduler[1][key] for key in schedule} == schedule
+    assert cfg.param_scheduler[0] == before.param_scheduler[0], 'the warm-up counts iterations'
+
+
+def test_epochs_of_a_recipe_that_counts_steps():
+    with pytest.raises(UserError, match=r'train_cfg\.max_steps=N'):
+        changed(PRETRAIN, epochs=3)
+
+
+@pytest.mark.parametrize('width', [0.5, 1.5, 2.0])
+@pytest.mark.parametrize('name', ['lighthead_shufflev2star', 'lighthead_shufflev2'])
+def test_width_gives_the_config_of_that_width(name, width):
+    suffix = f'_x{width:.1f}'.replace('.', '_')
+    model, expected = changed(name, width=width).model, read(f'{name}{suffix}').cfg.model
+    assert model.to_dict() == expected.to_dict()
+
+
+def test_every_detector_with_a_width_builds_with_another():
+    names = [name for name in config_names() if name.startswith(('finetune/', 'recipes/'))]
+    assert len(names) >= 3
+    for name in names:
+        model = changed(name, width=1.5, from_scratch=True).model
+        model.data_preprocessor.update(mean=[0, 0, 0], std=[1, 1, 1])
+        assert MODELS.build(model).backbone.widen_factor == 1.5
+
+
+def test_the_rate_is_taken_as_it_is():
+    cfg = changed(MAIN, lr=0.004)
+    assert cfg.optim_wrapper.optimizer.lr == 0.004
+    assert cfg.auto_scale_lr.enable is False
+    assert changed(MAIN, lr=0.004, auto_scale_lr=True).auto_scale_lr.enable is True
+
+
+@pytest.mark.parametrize(('workers', 'persistent'), [(0, False), (3, True)])
+def test_workers_of_all_loaders(workers, persistent):
+    cfg = changed(MAIN, workers=workers)
+    found = {(cfg[n].num_workers, cfg[n].persistent_workers) for n in LOADERS}
+    assert found == {(workers, persistent)}
+
+
+def test_small_flags():
+    cfg = changed(MAIN, batch_size=5, seed=7, init='weights.pth', load_from='all.pth')
+    assert cfg.train_dataloader.batch_size == 5
+    assert cfg.randomness.seed == 7
+    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='weights.pth')
+    assert cfg.load_from == 'all.pth'
+
+
+def test_ema_adds_a_hook():
+    hooks = changed(PRETRAIN, ema=0.5).custom_hooks
+    assert hooks == [*read(PRETRAIN).cfg.custom_hooks, hooks[-1]]
+    assert hooks[-1] == dict(type='OptimizerStepEMAHook', momentum=0.5)
+
+
+def test_options_come_after_flags():
+    cfg = changed(MAIN, ['train_dataloader.batch_size=3', 'randomness.seed=1'], batch_size=5)
+    assert cfg.train_dataloader.batch_size == 3
+    assert cfg.randomness.seed == 1
