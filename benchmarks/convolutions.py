@@ -19,8 +19,9 @@ from our_backends import export_all
 from rich.console import Console
 from rich.table import Table
 
-from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
+from lighthead.checkpoint.build_model import build_detector, build_model
 from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.dense import DenseNetwork
 from lighthead.deploy.metadata import dense_names
 from lighthead.deploy.precision import PRECISIONS
@@ -34,15 +35,15 @@ SIDE = 1536
 def torch_calls(checkpoint: Path, images: torch.Tensor) -> tuple[dict[str, Callable], int]:
     """Calls of the convolutional part in torch, and its multiply-adds."""
     content = load_checkpoint_file(checkpoint)
-    meta = read_meta(content, checkpoint)
+    specification = read_specification(content['meta'], checkpoint)
     calls = {}
     for precision in ('fp32', 'bf16'):
-        model = build_model(meta.model_cfg)
-        load_weights(model, content['state_dict'], checkpoint)
+        model = build_detector(specification, content['state_dict'], checkpoint)
         dense = DenseNetwork(model).to(PRECISIONS[precision], memory_format=torch.channels_last)
         batch = images.to(PRECISIONS[precision], memory_format=torch.channels_last)
         calls[f'torch {precision}'] = torch.inference_mode()(partial(dense, batch))
-    return calls, count(DenseNetwork(build_model(meta.model_cfg)), images).macs
+    bare = build_model(specification.model_cfg())
+    return calls, count(DenseNetwork(bare), images).macs
 
 
 def onnxruntime_call(path: Path, folder: Path, images: np.ndarray, threads: int) -> Callable:

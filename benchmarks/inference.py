@@ -34,6 +34,7 @@ from torchvision.transforms.functional import to_tensor
 
 from lighthead import Detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.specification import META_KEY
 from lighthead.deploy.precision import PRECISIONS
 from lighthead.inference.images import read_image
 from lighthead.speed.harness.conditions import Conditions
@@ -53,16 +54,14 @@ TORCHVISION = 'fasterrcnn_mobilenet_v3_large_fpn'
 
 
 def with_settings(checkpoint: str, folder: Path, nms_pre: int, score_thr: float) -> Path:
-    """A copy of a checkpoint whose config has these test settings and the image size."""
+    """A copy of a checkpoint whose specification has these test settings and the image size."""
     content = load_checkpoint_file(checkpoint)
-    config = json.loads(content['meta']['config_json'])
-    test_cfg = config['model']['test_cfg']
+    specification = json.loads(content['meta'][META_KEY])
+    test_cfg = specification['detector']['test_cfg']
     test_cfg['rpn'].update(nms_pre=nms_pre, max_per_img=1000)
     test_cfg['rcnn'].update(score_thr=score_thr, max_per_img=100)
-    for transform in config['test_dataloader']['dataset']['pipeline']:
-        if transform['type'] == 'Resize':
-            transform['scale'] = SIDES[::-1]
-    content['meta']['config_json'] = json.dumps(config)
+    specification['preprocess']['scale'] = SIDES[::-1]
+    content['meta'][META_KEY] = json.dumps(specification)
     path = folder / f'{nms_pre}.pth'
     torch.save(content, path)
     return path

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from lighthead.checkpoint.plain_config import config_to_json
+from lighthead.checkpoint.describe import checkpoint_meta, describe
 from lighthead.checkpoint.safe_files import save_checkpoint_file
 from lighthead.weights import from_scratch
 
@@ -74,7 +74,7 @@ def write_checkpoint(cfg: Config, path: Path) -> Path:
     """A checkpoint file like those that training writes, without the training's state."""
     meta = dict(
         lighthead_version='0.1.0',
-        config_json=config_to_json(cfg),
+        **checkpoint_meta(cfg, describe(cfg, CLASSES, CATEGORY_IDS)),
         dataset_meta=dict(classes=CLASSES, category_ids=CATEGORY_IDS),
         epoch=1,
         iter=1,

@@ -14,6 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / 'lighthead'
 LAYERS = (
     ('errors', 'files', 'precision'),
+    ('schema',),
     ('download',),
     ('compat', 'ops'),
     ('weights',),

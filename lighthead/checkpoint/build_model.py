@@ -1,100 +1,139 @@
-"""From a checkpoint's content to a detector with its weights: nothing is fetched or executed."""
+"""From a specification and weights to a detector: nothing is fetched, executed or initialised.
+
+The network is first built without memory (torch's device ``meta``), so that weights which do not
+fit it are refused before anything is allocated; so it can never be larger than the file. Then it
+is run once on a tiny image, so that parts which do not fit together are refused too.
+"""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from mmdet.models.detectors import BaseDetector
+import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
+from torch import Tensor, nn
 
-from lighthead.checkpoint.plain_config import config_from_json, model_config_from_json
+from lighthead.checkpoint.specification import Specification
 from lighthead.errors import UserError
 
-
-class Meta(NamedTuple):
-    """What travels in a checkpoint beside its weights."""
-
-    cfg: Config
-    """The whole config, validated."""
-    model_cfg: ConfigDict
-    """Its model, without ``init_cfg``: ready for :func:`build_model`."""
-    classes: list[str]
-    category_ids: list[int]
+PROBE = 64
+"""Sides of the image that a new network is run on."""
+BUILD_ERRORS = (AssertionError, KeyError, RuntimeError, TypeError, ValueError)
 
 
-def read_meta(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> Meta:
-    """The config, class names and category ids of a loaded checkpoint.
-
-    Raises:
-        UserError: they are missing or do not fit together, or the config asks
-            for something that is not allowed.
-    """
-    meta = checkpoint.get('meta') or {}
-    data = meta.get('dataset_meta') or {}
-    classes = list(data.get('classes') or [])
-    if not meta.get('config_json') or not classes:
-        raise UserError(
-            f'{path} holds no config and class names of lighthead: give a checkpoint that '
-            'tools/train.py wrote.'
-        )
-    cfg = config_from_json(meta['config_json'])
-    model_cfg = model_config_from_json(meta['config_json'])
-    ids = list(data.get('category_ids') or range(1, len(classes) + 1))
-    for count in _class_counts(model_cfg):
-        if not count == len(classes) == len(ids):
-            raise UserError(
-                f'The model in {path} has {count} classes, but the file names {len(classes)} '
-                f'classes and {len(ids)} category ids.'
-            )
-    return Meta(cfg, model_cfg, classes, ids)
-
-
-def _class_counts(model_cfg: Mapping) -> Iterator[int]:
-    heads = model_cfg.get('roi_head', model_cfg).get('bbox_head', {})
-    for head in heads if isinstance(heads, list | tuple) else [heads]:
-        if 'num_classes' in head:
-            yield head['num_classes']
-
-
-def build_model(model_cfg: Mapping, score_thr: float = 0.0) -> BaseDetector:
-    """Build a detector that is about to receive its weights: nothing is fetched or initialised.
+def build_model(model_cfg: Mapping) -> nn.Module:
+    """Build a detector that is about to receive its weights.
 
     Args:
         model_cfg: A model without ``init_cfg``; it is left as it is.
-        score_thr: Detections below it are not wanted, so they need not reach NMS.
-            (A box never suppresses one with a higher score, so the rest is the same.)
     """
-    model_cfg = deepcopy(model_cfg)
-    test_cfg = model_cfg.get('test_cfg') or {}
-    final = test_cfg.get('rcnn', test_cfg)
-    if score_thr > final.get('score_thr', 0.0):
-        final['score_thr'] = score_thr
+    model_cfg = ConfigDict(deepcopy(dict(model_cfg)))
     with DefaultScope.overwrite_default_scope('mmdet'):  # BaseModel builds from mmengine's registry
         model = MODELS.build(model_cfg)
     return revert_sync_batchnorm(model).eval()
 
 
-def load_weights(model: BaseDetector, state_dict: Mapping, path: str | os.PathLike) -> None:
-    """Load all weights, none missing, none left over.
+def build_detector(
+    specification: Specification, state_dict: Mapping[str, Any], path: str | os.PathLike
+) -> nn.Module:
+    """The detector of a checkpoint, with its weights.
+
+    Args:
+        path: Of the checkpoint, for messages.
 
     Raises:
-        UserError: the weights do not fit the config beside them.
+        UserError: the weights do not fit the specification, or its parts one another.
     """
-    own = model.state_dict()
-    missing = sorted(own.keys() - state_dict.keys())
-    unexpected = sorted(state_dict.keys() - own.keys())
-    other = sorted(
-        name for name in own.keys() & state_dict.keys() if own[name].shape != state_dict[name].shape
-    )
-    faults = {'missing': missing, 'unexpected': unexpected, 'of another shape': other}
-    told = [f'{len(names)} {what} ({names[0]})' for what, names in faults.items() if names]
-    if told:
-        raise UserError(
-            f'The weights in {Path(path)} do not fit the config in it: {", ".join(told)}.'
-        )
+    shapes = expected_shapes(specification)
+    check_weights(shapes, state_dict, f'The weights in {Path(path)} do not fit its specification')
+    model = build_model(specification.model_cfg())
     model.load_state_dict(state_dict)
+    try:
+        _run_once(model)
+    except BUILD_ERRORS as error:
+        raise UserError(
+            f'The parts of the detector in {path} do not fit together ({_first_line(error)}).'
+        ) from error
+    return model
+
+
+def load_weights(model: nn.Module, state_dict: Mapping, path: str | os.PathLike) -> None:
+    """Load all weights into a model of a user's own config, none missing, none left over.
+
+    Raises:
+        UserError: the weights do not fit the model.
+    """
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    check_weights(shapes, state_dict, f'The weights in {Path(path)} do not fit the config')
+    model.load_state_dict(state_dict)
+
+
+def expected_shapes(specification: Specification) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the weights of a specified detector, without memory for them.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    try:
+        with torch.device('meta'):
+            model = build_model(specification.model_cfg())
+    except BUILD_ERRORS as error:
+        raise UserError(
+            f'The specification describes no detector ({_first_line(error)}).'
+        ) from error
+    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
+
+
+@torch.no_grad()
+def _run_once(model: nn.Module) -> None:
+    """Run backbone, neck, RPN and head on a tiny image, for the shapes alone."""
+    maps = model.extract_feat(torch.empty(1, 3, PROBE, PROBE))
+    model.rpn_head(maps)
+    extractor, head = model.roi_head.bbox_roi_extractor, model.roi_head.bbox_head
+    if len(maps) != extractor.num_inputs:
+        raise ValueError(
+            f'{len(maps)} feature maps, and PS-RoI align expects {extractor.num_inputs}'
+        )
+    height, width = extractor.roi_layers[0].output_size
+    if maps[-1].shape[1] != extractor.out_channels * height * width:
+        raise ValueError(
+            f'the thin map has {maps[-1].shape[1]} channels, and PS-RoI align takes '
+            f'{extractor.out_channels} x {height} x {width}'
+        )
+    head(torch.empty(1, extractor.out_channels, height, width))
+
+
+def check_weights(
+    expected: Mapping[str, tuple[int, ...]], state_dict: Mapping[str, Any], what: str
+) -> None:
+    """Compare weights with what a network needs.
+
+    Args:
+        what: Begins the error message.
+
+    Raises:
+        UserError: a weight is missing, left over, or of another shape or kind.
+    """
+    other = [
+        name
+        for name in expected.keys() & state_dict.keys()
+        if not isinstance(state_dict[name], Tensor)
+        or tuple(state_dict[name].shape) != expected[name]
+    ]
+    faults = {
+        'missing': expected.keys() - state_dict.keys(),
+        'unexpected': [str(name) for name in state_dict if name not in expected],
+        'of another shape': other,
+    }
+    parts = [f'{len(v)} {what} ({sorted(v)[0][:100]})' for what, v in faults.items() if v]
+    if parts:
+        raise UserError(f'{what}: {", ".join(parts)}.')
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -11,8 +11,9 @@ from pathlib import Path
 from mmdet.models.detectors import BaseDetector
 
 import lighthead
-from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
+from lighthead.checkpoint.build_model import build_detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.check_export import check_export, compared, require_agreement
 from lighthead.deploy.inference_settings import InferenceSettings
 from lighthead.deploy.metadata import ExportMeta
@@ -64,20 +65,13 @@ def export(options: Namespace) -> Path:
 def load_for_export(options: Namespace) -> tuple[BaseDetector, ExportMeta]:
     """Build the detector of a checkpoint with the thresholds to export, and its metadata."""
     checkpoint = load_checkpoint_file(options.checkpoint, trust=options.trust_checkpoint)
-    cfg, model_cfg, classes, category_ids = read_meta(checkpoint, options.checkpoint)
-    if 'rcnn' in (model_cfg.get('test_cfg') or {}):
-        if options.score_thr is not None:
-            model_cfg.test_cfg.rcnn.score_thr = options.score_thr
-        if options.nms_pre is not None:
-            model_cfg.test_cfg.rpn.nms_pre = options.nms_pre
-            most = model_cfg.test_cfg.rpn.max_per_img
-            model_cfg.test_cfg.rpn.max_per_img = min(most, options.nms_pre)
-    model = build_model(model_cfg)
-    load_weights(model, checkpoint['state_dict'], options.checkpoint)
+    specification = read_specification(checkpoint['meta'], options.checkpoint)
+    specification = specification.with_test_settings(options.score_thr, options.nms_pre)
+    model = build_detector(specification, checkpoint['state_dict'], options.checkpoint)
     meta = ExportMeta(
-        classes=classes,
-        category_ids=category_ids,
-        preprocess=Preprocess.from_config(cfg),
+        classes=list(specification.classes),
+        category_ids=list(specification.category_ids),
+        preprocess=Preprocess.from_settings(specification.preprocess),
         settings=asdict(InferenceSettings.from_model(model)),
         version=lighthead.__version__,
         opset=0 if options.format == 'torch' else OPSET,

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.specification import read_classes
 from lighthead.config.build import build, naming_mistakes
 from lighthead.config.check import check_evaluation
 from lighthead.config.flags import changes_of, set_trained_classes
@@ -33,7 +34,7 @@ def test(args: Namespace) -> dict[str, float]:
         )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
     meta = load_checkpoint_file(args.checkpoint, trust=args.trust_checkpoint)['meta']
-    classes = meta['dataset_meta']['classes']
+    classes = read_classes(meta, args.checkpoint)
     changes = [
         partial(set_trained_classes, classes=classes, data_root=args.data_root),
         *changes_of(args, but=('data_root',)),

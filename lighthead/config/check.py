@@ -4,9 +4,10 @@ In this order, the quick before the slow:
 
 1. the names in the config: every ``type`` and its arguments;
 2. the work dir: a new run does not overwrite another, ``--resume`` has a file;
-3. the other processes are joined (``--launcher``), so that one of them reports;
-4. the data: annotation files, image folders, classes;
-5. the weights: what they need of the preprocessing and the activation is filled
+3. the use: whether a checkpoint can describe the detector;
+4. the other processes are joined (``--launcher``), so that one of them reports;
+5. the data: annotation files, image folders, classes;
+6. the weights: what they need of the preprocessing and the activation is filled
    in, or the config contradicts them.
 
 Each ``check_...`` returns a value of its own and leaves the read config as it is.
@@ -19,7 +20,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 
-from lighthead.checkpoint.plain_config import config_from_json
+from lighthead.checkpoint.describe import notes_on_use
 from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.config.keys import check_types
 from lighthead.config.read import RunConfig
@@ -28,6 +29,8 @@ from lighthead.data.image_folder import list_classes
 from lighthead.engine.distributed import join_processes
 from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg
+from lighthead.weights.facts import ImageFacts
+from lighthead.weights.sources import META_KEY as FACTS_KEY
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -40,11 +43,13 @@ class CheckedRun:
     work_dir: Path
     data: DataReport = field(default_factory=lambda: DataReport([]))
     """What the annotation files hold."""
+    notes: tuple[str, ...] = ()
+    """On how the checkpoints can be used."""
 
     def print_data(self) -> None:
         """Print what the data is, once among several processes."""
         if is_main_process():
-            print('\n'.join(self.data.summary()), flush=True)
+            print('\n'.join([*self.notes, *self.data.summary()]), flush=True)
 
 
 def check_training(
@@ -62,13 +67,14 @@ def check_training(
     checkpoint = _prepare_resume(cfg, resume, folder)
     if cfg.get('load_from') and not Path(cfg.load_from).is_file():
         raise UserError(f'load_from: there is no checkpoint {cfg.load_from}.')
+    notes = notes_on_use(cfg)
     join_processes(cfg)
     data = check_data(cfg)
     if checkpoint is None:
         adapt_model_cfg(cfg.model)
     else:
         take_preprocessing(cfg, load_checkpoint_file(checkpoint)['meta'])
-    return CheckedRun(cfg, folder, data)
+    return CheckedRun(cfg, folder, data, tuple(notes))
 
 
 def check_evaluation(
@@ -165,10 +171,15 @@ def _prepare_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | No
 
 def take_preprocessing(cfg: Config, meta: dict) -> None:
     """Fill in from a checkpoint's ``meta`` what its run took from pretrained weights."""
-    model = config_from_json(meta['config_json']).model
-    cfg.model.data_preprocessor = model.data_preprocessor
-    if 'act_cfg' in model.backbone:
-        cfg.model.backbone.act_cfg = model.backbone.act_cfg
+    if FACTS_KEY not in meta:
+        return  # a detector of another project: its config says all
+    facts = ImageFacts.parse(meta[FACTS_KEY], "The checkpoint's description of its images")
+    cfg.model.data_preprocessor.update(
+        mean=list(facts.mean), std=list(facts.std), bgr_to_rgb=facts.color_order == 'rgb'
+    )
+    cfg.model.data_preprocessor.pop('rgb_to_bgr', None)
+    if facts.act_cfg is not None:
+        cfg.model.backbone.act_cfg = facts.act_cfg.to_cfg()
 
 
 def use_classes(cfg: Config, classes: list[str]) -> None:

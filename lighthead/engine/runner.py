@@ -22,7 +22,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lighthead.checkpoint.plain_config import config_to_json
+from lighthead.checkpoint.describe import trained_meta
 from lighthead.checkpoint.safe_files import (
     load_checkpoint_file,
     save_checkpoint_file,
@@ -87,7 +87,7 @@ class LightHeadRunner(Runner):
         self._is_training = False
         self._resume_from: Path | None = None
         self._resume_data: dict | None = None
-        self._config_json: str | None = None
+        self._detector_meta: dict | None = None
         super().__init__(model, work_dir, *args, resume=resume, load_from=load_from, **kwargs)
 
     @property
@@ -127,6 +127,8 @@ class LightHeadRunner(Runner):
             try:
                 if self._resume and not self._has_loaded:
                     self._read_resume_file()
+                data = dataset_meta(self.train_dataloader.dataset)
+                self._detector_meta = trained_meta(self.cfg, data, self.bare_model.state_dict())
                 return super().train()
             finally:
                 self._console.end_line()
@@ -310,15 +312,9 @@ class LightHeadRunner(Runner):
     def _meta(self, position: Mapping) -> dict:
         import lighthead
 
-        if self._config_json is None:
-            try:
-                self._config_json = config_to_json(self.cfg)
-            except UserError as error:
-                self.logger.warning(f'Checkpoints will hold no config: {error}')
-                self._config_json = ''
         return {
             'lighthead_version': lighthead.__version__,
-            'config_json': self._config_json,
+            **(self._detector_meta or {}),
             'dataset_meta': dataset_meta(self.train_dataloader.dataset),
             'epoch': position['epoch'],
             'iter': position['iter'],

@@ -9,8 +9,9 @@ from typing import NamedTuple, overload
 import numpy as np
 import torch
 
-from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
+from lighthead.checkpoint.build_model import build_detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.precision import check_precision
 from lighthead.errors import UserError
 from lighthead.inference.images import ImageError, ImageLike, read_image
@@ -283,15 +284,17 @@ def _open_checkpoint(
     chosen = choose_device(device)
     check_precision(chosen, precision)
     checkpoint = load_checkpoint_file(path, trust=trust)
-    cfg, model_cfg, classes, category_ids = read_meta(checkpoint, path)
-    model = build_model(model_cfg)
-    load_weights(model, checkpoint['state_dict'], path)
+    specification = read_specification(checkpoint['meta'], path)
+    model = build_detector(specification, checkpoint['state_dict'], path)
     if threads is not None:
         torch.set_num_threads(threads)
-    test_cfg = model_cfg.get('test_cfg') or {}
-    iou_thr = (test_cfg.get('rcnn', test_cfg).get('nms') or {}).get('iou_threshold', 0.5)
-    runtime = torch_backend(model, chosen, precision)
-    return OpenedModel(runtime, Preprocess.from_config(cfg), classes, category_ids, iou_thr)
+    return OpenedModel(
+        torch_backend(model, chosen, precision),
+        Preprocess.from_settings(specification.preprocess),
+        list(specification.classes),
+        list(specification.category_ids),
+        specification.detector.test_cfg.rcnn.nms.iou_threshold,
+    )
 
 
 def _unwrap(result: ImageResult) -> Detections:

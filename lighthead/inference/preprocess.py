@@ -13,13 +13,9 @@ import cv2
 import mmcv
 import numpy as np
 import torch
-from mmengine.config import Config
 from torch import Tensor
 
-from lighthead.errors import UserError
-
-HARMLESS = ('LoadImageFromFile', 'LoadImageFromNDArray', 'LoadAnnotations', 'PackDetInputs')
-"""Steps of a test pipeline that leave the pixels alone."""
+from lighthead.checkpoint.preprocess_settings import PreprocessSettings
 
 
 @dataclass(frozen=True)
@@ -48,26 +44,9 @@ class Preprocess:
     pad_value: float = 0.0
 
     @classmethod
-    def from_config(cls, cfg: Config) -> 'Preprocess':
-        """Read the test pipeline and the model's ``data_preprocessor``.
-
-        Raises:
-            UserError: the config has no test pipeline, or one with a step that
-                only mmdet's own inference can do.
-        """
-        resize = _find_resize(cfg)
-        settings = cfg.model.get('data_preprocessor') or {}
-        scale = resize.get('scale')
-        return cls(
-            scale=None if scale is None else tuple(int(side) for side in scale),
-            keep_ratio=bool(resize.get('keep_ratio', False)),
-            interpolation=resize.get('interpolation', 'bilinear'),
-            mean=_three(settings.get('mean'), 0.0),
-            std=_three(settings.get('std'), 1.0),
-            swap_channels=bool(settings.get('bgr_to_rgb') or settings.get('rgb_to_bgr')),
-            pad_divisor=int(settings.get('pad_size_divisor', 1)),
-            pad_value=float(settings.get('pad_value', 0)),
-        )
+    def from_settings(cls, settings: PreprocessSettings) -> 'Preprocess':
+        """What a checkpoint's specification says."""
+        return cls(**settings.model_dump())
 
     def to_dict(self) -> dict:
         """Plain data, to travel inside an exported file; ``Preprocess(**data)`` reads it."""
@@ -168,28 +147,3 @@ class Preprocess:
 def _on(device: torch.device | str, values: tuple[float, ...]) -> Tensor:
     """Numbers on a device, transferred once."""
     return torch.tensor(values, device=device)
-
-
-def _three(values: Sequence[float] | None, default: float) -> tuple[float, ...]:
-    values = [default] if values is None else [float(value) for value in values]
-    return tuple(values * 3 if len(values) == 1 else values)
-
-
-def _find_resize(cfg: Config) -> dict:
-    """The ``Resize`` of the test pipeline, {} where there is none."""
-    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset', {})
-    while 'pipeline' not in dataset and 'dataset' in dataset:  # wrapped data sets
-        dataset = dataset['dataset']
-    if 'pipeline' not in dataset:
-        raise UserError("The checkpoint's config has no test_dataloader.dataset.pipeline.")
-    found: dict = {}
-    for step in dataset['pipeline']:
-        name = step['type'].rsplit('.', 1)[-1]
-        if name == 'Resize' and not found and step.get('scale') is not None:
-            found = step
-        elif name not in HARMLESS:
-            raise UserError(
-                f"The step {name} of the checkpoint's test pipeline is not known here: use mmdet's "
-                'DetInferencer for it, or a pipeline with one Resize (scale=...).'
-            )
-    return found

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn as nn
@@ -69,16 +68,6 @@ class LoadReport:
         if self.unused:
             parts.append(f'in the file, not in the network: {_some(self.unused)}')
         return '; '.join(parts) + '.'
-
-    def to_meta(self) -> dict[str, Any]:
-        """Plain data for a checkpoint's ``meta``."""
-        return dict(
-            checkpoint=self.checkpoint,
-            source=self.source.to_meta(),
-            loaded=len(self.loaded),
-            total=self.total,
-            identity=len(self.identity),
-        )
 
 
 def load_pretrained(backbone: nn.Module, checkpoint: str) -> LoadReport:

@@ -1,26 +1,30 @@
 """What pretrained weights expect of their images, and with which activation they were trained.
 
 Facts: torchvision's presets; the authors' release of ShuffleNet v1 and V2 (BGR, 0..255,
-neither mean nor std); timm's MobileNet v2 (as torchvision's); the ``meta`` of files that carry one.
+neither mean nor std); timm's MobileNet v2 (as torchvision's); the ``meta`` of files that carry one,
+checked by a closed schema (:mod:`lighthead.weights.facts`).
 """
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from mmengine.logging import print_log
 
 from lighthead.errors import UserError
 from lighthead.weights import fetch, layouts
+from lighthead.weights.facts import ImageFacts
 from lighthead.weights.files import WeightFile, read_weight_file
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 META_KEY = 'preprocessing'
-"""Under this key of ``meta`` our own checkpoints carry :meth:`WeightSource.to_meta`."""
+"""Under this key of ``meta``, checkpoints of lighthead carry :meth:`WeightSource.to_meta`."""
+EARLIER_KEY = 'config_json'
+"""What detectors' checkpoints had before they had :data:`META_KEY`."""
+MAX_NUMBER = 1e6
+"""Larger numbers in a file's ``meta`` are not worth a multiplication."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,13 @@ class WeightSource:
         return dict(mean=list(self.mean), std=list(self.std), bgr_to_rgb=self.color_order == 'rgb')
 
     def to_meta(self) -> dict[str, Any]:
-        """Plain data for a checkpoint's ``meta``."""
-        return {**asdict(self), 'mean': list(self.mean), 'std': list(self.std)}
+        """Plain data for a checkpoint's ``meta``: :class:`lighthead.weights.facts.ImageFacts`."""
+        return dict(
+            color_order=self.color_order,
+            mean=list(self.mean),
+            std=list(self.std),
+            act_cfg=self.act_cfg,
+        )
 
 
 SOURCES = {
@@ -105,21 +114,25 @@ def torchvision_source(checkpoint: str) -> WeightSource:
 
 
 def source_of_file(file: WeightFile) -> WeightSource:
-    """The source of a file that was read."""
+    """The source of a file that was read.
+
+    Raises:
+        UserError: its ``meta`` does not describe the preprocessing of its images properly.
+    """
     layout = layouts.recognise(file.state_dict)
     entry = layouts.is_paper_entry(layouts.convert(file.state_dict))
-    for describe in (_from_preprocessing, _from_published_meta, _from_config):
-        try:
-            facts = describe(file.meta)
-            if facts is not None:
-                source = WeightSource(file.path.name, layout, **{'paper_entry': entry} | facts)
-                _check(source, file.path)
-                return source
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(
-                f'{file.path}: its meta does not describe the preprocessing of its images '
-                f'({type(error).__name__}: {error}).'
-            ) from error
+    what = f'The description of the images in {file.path}'
+    if EARLIER_KEY in file.meta and META_KEY not in file.meta:
+        raise UserError(
+            f'{file.path} was written by an earlier version of lighthead and does not say how its '
+            'images were normalised: train it again.'
+        )
+    facts = _own_facts(file.meta, what) or _published_facts(file.meta, what)
+    if facts is not None:
+        act_cfg = facts.act_cfg.to_cfg() if facts.act_cfg else None
+        return WeightSource(
+            file.path.name, layout, facts.color_order, facts.mean, facts.std, act_cfg, entry
+        )
     known = SOURCES[layout]
     if layout == layouts.OTHER:
         print_log(
@@ -133,60 +146,35 @@ def source_of_file(file: WeightFile) -> WeightSource:
     )
 
 
-def _from_preprocessing(meta: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Our own checkpoints: what :meth:`WeightSource.to_meta` wrote."""
+def _own_facts(meta: Mapping[str, Any], what: str) -> ImageFacts | None:
+    """Checkpoints of lighthead: what :meth:`WeightSource.to_meta` wrote."""
     facts = meta.get(META_KEY)
     if facts is None:
         return None
-    if isinstance(facts, str):  # safetensors files hold strings only
-        facts = json.loads(facts)
-    return dict(
-        color_order=facts['color_order'],
-        mean=_triple(facts['mean']),
-        std=_triple(facts['std']),
-        act_cfg=facts.get('act_cfg'),
-    )
+    # safetensors files hold strings only
+    return (ImageFacts.parse_json if isinstance(facts, str) else ImageFacts.parse)(facts, what)
 
 
-def _from_published_meta(meta: Mapping[str, Any]) -> dict[str, Any] | None:
+def _published_facts(meta: Mapping[str, Any], what: str) -> ImageFacts | None:
     """Files that describe themselves by input_channel_order, input_range, mean_bgr_0, ..."""
     if 'input_channel_order' not in meta:
         return None
-    order = str(meta['input_channel_order']).lower()
+    order = str(meta['input_channel_order']).lower()[:3]
     unit = 255.0 if re.match(r'0-1\b', str(meta.get('input_range', ''))) else 1.0
-    mean = [unit * meta.get(f'mean_{order}_{i}', 0.0) for i in range(3)]
-    std = [unit * meta.get(f'std_{order}_{i}', 1.0) for i in range(3)]
     act_cfg = None
     if 'activation' in meta:
-        act_cfg = dict(type=meta['activation'])
-        if 'negative_slope' in meta:
-            act_cfg['negative_slope'] = meta['negative_slope']
-    return dict(color_order=order, mean=_triple(mean), std=_triple(std), act_cfg=act_cfg)
-
-
-def _from_config(meta: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Our detectors' checkpoints, whose config travels as JSON; it is read, never built."""
-    if 'config_json' not in meta:
-        return None
-    model = json.loads(meta['config_json'])['model']
-    preprocessor = model['data_preprocessor']
-    flipped = preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr')
-    return dict(
-        color_order='rgb' if flipped else 'bgr',
-        mean=_triple(preprocessor.get('mean') or (0.0, 0.0, 0.0)),
-        std=_triple(preprocessor.get('std') or (1.0, 1.0, 1.0)),
-        act_cfg=model['backbone'].get('act_cfg'),
+        act_cfg = dict(type=meta['activation'], negative_slope=meta.get('negative_slope'))
+    return ImageFacts.parse(
+        dict(
+            color_order=order,
+            mean=[_scaled(meta.get(f'mean_{order}_{i}', 0.0), unit) for i in range(3)],
+            std=[_scaled(meta.get(f'std_{order}_{i}', 1.0), unit) for i in range(3)],
+            act_cfg=act_cfg,
+        ),
+        what,
     )
 
 
-def _triple(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
-
-
-def _check(source: WeightSource, path: Path) -> None:
-    if source.color_order not in ('rgb', 'bgr') or min(source.std) <= 0:
-        raise UserError(
-            f'{path}: its meta gives color order {source.color_order!r} and std {source.std}; '
-            "'rgb' or 'bgr' and positive numbers are expected."
-        )
+def _scaled(value: Any, unit: float) -> Any:
+    """A number in units of 0..255; what is no number is left to the schema."""
+    return unit * value if isinstance(value, int | float) and abs(value) < MAX_NUMBER else value

@@ -1,5 +1,6 @@
 """What a training writes, keeps and deletes; what loads, and what stops a run."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner.checkpoint import find_latest_checkpoint as mmengine_latest
 
-from lighthead.checkpoint.plain_config import config_from_json
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.engine import runner as runner_module
 from lighthead.engine.checkpoint_hook import SafeCheckpointHook
@@ -58,7 +58,7 @@ def test_checkpoint_format(toy, tmp_path: Path) -> None:
     assert meta['dataset_meta'] == {'classes': ['cat', 'dog'], 'category_ids': [1, 2]}
     assert (meta['epoch'], meta['iter'], meta['seed']) == (1, 11, 3)
     assert meta['pretrained'] == {'checkpoint': None, 'loaded_norms': []}
-    assert config_from_json(meta['config_json']).model.type == 'ToyModel'
+    assert json.loads(meta['config_record'])['model']['type'] == 'ToyModel'
     assert checkpoint['train_state']['pending_val'] is False
     assert checkpoint['train_state']['best']['file'] == 'best.pth'
     assert checkpoint['train_state']['best']['epoch'] == 1

@@ -1,16 +1,19 @@
 """The detector against mmdet's own inference, and what users may do with it."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmdet.apis import inference_detector, init_detector
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
 from lighthead import Detector
-from lighthead.checkpoint.plain_config import config_from_json, config_to_json
 from lighthead.checkpoint.safe_files import save_checkpoint_file
+from lighthead.checkpoint.specification import read_specification
 from lighthead.errors import UserError
 from lighthead.inference import Detections, ImageError
 from lighthead.inference.runtimes.torch_backend import EagerBackend
@@ -34,7 +37,9 @@ def _assert_same(found: Detections, expected: Detections, pixels: float = 1e-3) 
 
 def test_equals_mmdets_inference(checkpoint, detector, pictures):
     loaded = torch.load(checkpoint, weights_only=True)
-    cfg = config_from_json(loaded['meta']['config_json'])
+    specification = read_specification(loaded['meta'], checkpoint)
+    loader = dict(dataset=dict(pipeline=specification.preprocess.to_pipeline()))
+    cfg = Config(dict(model=specification.model_cfg(), test_dataloader=loader))
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = init_detector(cfg, str(checkpoint), palette='random', device='cpu')
         for path in pictures[:4]:
@@ -220,45 +225,43 @@ def test_arguments_that_are_refused(checkpoint, arguments, message):
         Detector(checkpoint, **{'device': 'cpu', **arguments})
 
 
-def _without_config(loaded):
-    del loaded['meta']['config_json']
-
-
-def _other_width(loaded):
-    cfg = config_from_json(loaded['meta']['config_json'])
-    cfg.model.neck.mid_channels = 32
-    loaded['meta']['config_json'] = config_to_json(cfg)
+def _edited(loaded, path, value):
+    specification = json.loads(loaded['meta']['specification'])
+    *parents, last = path.split('.')
+    node = specification
+    for key in parents:
+        node = node[key]
+    node[last] = value
+    loaded['meta']['specification'] = json.dumps(specification)
 
 
 def _missing_weight(loaded):
     del loaded['state_dict']['neck.tall_wide.0.weight']
 
 
-def _fewer_classes(loaded):
-    loaded['meta']['dataset_meta'] = dict(classes=['cat'], category_ids=[1])
+def _without_specification(loaded):
+    del loaded['meta']['specification']
 
 
-def _odd_pipeline(loaded):
-    cfg = config_from_json(loaded['meta']['config_json'])
-    cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='RandomFlip', prob=0.5))
-    loaded['meta']['config_json'] = config_to_json(cfg)
-
-
-def _hostile_config(loaded):
-    loaded['meta']['config_json'] = loaded['meta']['config_json'].replace(
-        '"LargeSeparableConv"', '"subprocess.Popen"'
-    )
+def _earlier(loaded):
+    loaded['meta']['config_json'] = loaded['meta'].pop('specification')
 
 
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (_without_config, r'changed\.pth holds no config'),
-        (_other_width, r'changed\.pth do not fit the config in it: \d+ of another shape \(neck'),
+        (_without_specification, r'changed\.pth holds no specification'),
+        (_earlier, 'written by an earlier version'),
+        (
+            lambda loaded: _edited(loaded, 'detector.neck.mid_channels', 32),
+            r'changed\.pth do not fit its specification: \d+ of another shape \(neck',
+        ),
         (_missing_weight, r'1 missing \(neck\.tall_wide\.0\.weight\)'),
-        (_fewer_classes, r'has 3 classes, but the file names 1'),
-        (_odd_pipeline, 'RandomFlip'),
-        (_hostile_config, r'subprocess\.Popen'),
+        (lambda loaded: _edited(loaded, 'classes', ['cat']), r'has 3 classes, and there are 1'),
+        (
+            lambda loaded: _edited(loaded, 'detector.neck.type', 'subprocess.Popen'),
+            r"detector\.neck\.type='subprocess\.Popen'",
+        ),
     ],
 )
 def test_checkpoints_that_are_refused(checkpoint, tmp_path, change, message):

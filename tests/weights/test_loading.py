@@ -83,7 +83,7 @@ def test_classifier_and_counters_are_not_counted(save, build):
     weights |= {'fc.weight': torch.zeros(10, 1024), 'fc.bias': torch.zeros(10)}
     report = load_pretrained(build(widen_factor=0.5), save(weights))
     assert (len(report.loaded), report.total, report.unused) == (280, 280, [])
-    assert report.to_meta()['source']['color_order'] == 'rgb'
+    assert report.source.color_order == 'rgb'
 
 
 def test_missing_conv5_is_a_warning_and_keeps_its_random_start(save, build, caplog):
