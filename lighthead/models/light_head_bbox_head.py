@@ -1,6 +1,7 @@
 """The R-CNN subnet: one fc of 2048, then class scores and boxes (arXiv 1711.07264, section 3.2)."""
 
 import torch
+from mmcv.ops import batched_nms
 from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import scale_boxes
@@ -50,8 +51,7 @@ class LightHeadBBoxHead(ConvFCBBoxHead):
         rcnn_test_cfg: dict | None = None,
     ) -> InstanceData:
         """Detections of one image; what mmdet's method returns, without suppressing all classes."""
-        plain = rcnn_test_cfg is not None and is_plain_nms(rcnn_test_cfg.nms)
-        if not plain or len(roi) == 0 or rcnn_test_cfg.max_per_img <= 0:
+        if rcnn_test_cfg is None or len(roi) == 0:
             return super()._predict_by_feat_single(
                 roi, cls_score, bbox_pred, img_meta, rescale, rcnn_test_cfg
             )
@@ -83,7 +83,24 @@ class LightHeadBBoxHead(ConvFCBBoxHead):
         rois_index, labels = (scores > rcnn_test_cfg.score_thr).nonzero(as_tuple=True)
         scores = scores[rois_index, labels]
         boxes = boxes.view(len(roi), count, 4)[rois_index, 0 if count == 1 else labels]
-        keep = batched_nms_topk(
-            boxes, scores, labels, rcnn_test_cfg.nms.iou_threshold, rcnn_test_cfg.max_per_img
-        )
-        return InstanceData(bboxes=boxes[keep], scores=scores[keep], labels=labels[keep])
+        return suppress(boxes, scores, labels, rcnn_test_cfg.nms, rcnn_test_cfg.max_per_img)
+
+
+def suppress(
+    boxes: Tensor, scores: Tensor, labels: Tensor, nms_cfg: dict, max_num: int
+) -> InstanceData:
+    """What the suppression of ``nms_cfg`` leaves of boxes (N, 4), best first.
+
+    Plain suppression stops at ``max_num`` boxes; soft and class-agnostic ones are mmcv's. All boxes
+    where ``max_num`` is not positive.
+    """
+    if not len(scores):  # mmcv's fails without boxes
+        return InstanceData(bboxes=boxes, scores=scores, labels=labels)
+    if is_plain_nms(nms_cfg) and max_num > 0:
+        keep = batched_nms_topk(boxes, scores, labels, nms_cfg['iou_threshold'], max_num)
+        boxes, scores = boxes[keep], scores[keep]
+    else:
+        detections, keep = batched_nms(boxes, scores, labels, nms_cfg)
+        keep = keep[:max_num] if max_num > 0 else keep
+        boxes, scores = detections[: len(keep), :4], detections[: len(keep), 4]
+    return InstanceData(bboxes=boxes, scores=scores, labels=labels[keep])

@@ -59,6 +59,23 @@ def test_detections(nms, model_cfg) -> None:
     assert not equal(actual, plain)
 
 
+def test_the_scores_are_the_heads_own(model_cfg) -> None:
+    """A head with other scores than a softmax keeps them, whatever suppresses its boxes."""
+    head = MODELS.build(dict(model_cfg.roi_head.bbox_head, num_classes=3))
+    head.class_scores = lambda cls_score: cls_score[:, :-1].sigmoid()
+    cfg = ConfigDict(score_thr=0.0, nms=OTHERS[2], max_per_img=1)
+    roi, cls_score, bbox_pred = head_inputs(head)
+    detections = head._predict_by_feat_single(roi, cls_score, bbox_pred, IMAGE, False, cfg)
+    assert torch.allclose(detections.scores, cls_score[:, :-1].sigmoid().max())
+
+
+def test_no_candidates(model_cfg) -> None:
+    head = MODELS.build(dict(model_cfg.roi_head.bbox_head, num_classes=3))
+    for nms in (PLAIN, *OTHERS):
+        cfg = ConfigDict(score_thr=1.0, nms=nms, max_per_img=10)
+        assert not len(head._predict_by_feat_single(*head_inputs(head), IMAGE, False, cfg))
+
+
 def test_unlimited_detections(model_cfg) -> None:
     head = MODELS.build(dict(model_cfg.roi_head.bbox_head, num_classes=3))
     cfg = ConfigDict(score_thr=0.05, nms=PLAIN, max_per_img=-1)
