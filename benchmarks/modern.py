@@ -88,8 +88,8 @@ def command(variant: Variant, seed: int, folder: Path, args: argparse.Namespace)
             'custom_hooks.2.classes=[0]',
             f'custom_hooks.2.shared_backbone={variant.shared}',
         ]
-    line = [sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'train.py')]
-    line += [str(ROOT / 'configs' / variant.config), '--data-root', args.data_root, '--amp']
+    line = [sys.executable, '-W', 'ignore', 'tools/train.py', f'configs/{variant.config}']
+    line += ['--data-root', args.data_root, '--amp']
     line += ['--work-dir', str(folder), '--seed', str(seed)]
     line += ['--resume'] if list(folder.glob('*.pth')) else []
     return [*line, '--cfg-options', *options]
@@ -106,6 +106,7 @@ def train(variant: Variant, seed: int, args: argparse.Namespace) -> dict:
     with open(folder / 'log.txt', 'a') as log:
         ended = subprocess.run(
             command(variant, seed, folder, args),
+            cwd=ROOT,
             stdout=log,
             stderr=log,
             env=os.environ | {'OMP_NUM_THREADS': str(args.threads)},
@@ -158,6 +159,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
+    for name in ('data_root', 'weights', 'teacher', 'out'):  # trainings start in ROOT
+        path = getattr(args, name)
+        setattr(args, name, path and str(Path(path).resolve()))
     os.makedirs(args.out, exist_ok=True)
     path = Path(args.out) / 'results.json'
     results = json.loads(path.read_text()) if path.is_file() else []

@@ -30,6 +30,7 @@ COMMANDS = (
     'data',
     'convert',
     'info',
+    'models',
 )
 EXIT_CODES = 'exit codes: 0 success, 1 internal error (please report), 2 invalid input'
 EXIT_INTERRUPTED = 130

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from lighthead.checkpoint.plain_data import tensor_bytes, to_plain
+from lighthead.checkpoint.safetensors_files import load_safetensors
 from lighthead.errors import UserError
 from lighthead.files import replacing
 
@@ -69,6 +70,8 @@ def load_checkpoint_file(
             checkpoint of a model with its meta data.
     """
     path = Path(path)
+    if path.suffix == '.safetensors' and path.is_file():
+        return load_safetensors(path)
     checkpoint = _read(path, trust, map_location)
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
         raise UserError(

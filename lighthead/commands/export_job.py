@@ -24,6 +24,7 @@ from lighthead.inference.calibration import calibration_inputs
 from lighthead.inference.detector import Detector
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.exported import open_exported
+from lighthead.zoo import locate_model
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch': '.pt2'}
 """Formats and their suffixes."""
@@ -44,6 +45,7 @@ def export(options: Namespace) -> Path:
             answers differ from torch's; then nothing is left behind.
     """
     out = _checked_out(options)
+    options.checkpoint = str(locate_model(options.checkpoint))
     model, meta = load_for_export(options)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix='.export-') as folder:
         written = write_export(model, meta, options.format, Path(folder))

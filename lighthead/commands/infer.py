@@ -5,6 +5,7 @@ import argparse
 from lighthead.commands import arguments
 
 EXAMPLES = """
+  lighthead infer lighthead-people photo.jpg
   lighthead infer work_dirs/demo/best.pth photo.jpg folder clip.mp4 --out-dir outputs
   lighthead infer model.onnx 'photos/**/*.jpg' --pred-score-thr 0.5 --format coco,csv --resume
   lighthead infer model.onnx rtsp://camera/stream --live --track
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('checkpoint', help='a checkpoint, or an exported file')
+    parser.add_argument(
+        'checkpoint', help='a model of `lighthead models`, a checkpoint, or an exported file'
+    )
     parser.add_argument(
         'inputs',
         nargs='+',

@@ -17,6 +17,7 @@ from lighthead.config.read import parse_cfg_options, read
 from lighthead.engine.distributed import leaving_together
 from lighthead.errors import UserError
 from lighthead.files import write_text_file
+from lighthead.zoo import locate_model
 
 
 def test(args: Namespace) -> dict[str, float]:
@@ -33,6 +34,7 @@ def test(args: Namespace) -> dict[str, float]:
             'with this detector: leave it out.'
         )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
+    args.checkpoint = str(locate_model(args.checkpoint))
     meta = load_checkpoint_file(args.checkpoint, trust=args.trust_checkpoint)['meta']
     classes = read_classes(meta, args.checkpoint)
     changes = [

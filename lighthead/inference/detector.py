@@ -27,6 +27,7 @@ from lighthead.inference.runtimes.backend import (
 )
 from lighthead.inference.runtimes.exported import is_exported, open_exported
 from lighthead.inference.runtimes.torch_backend import torch_backend
+from lighthead.zoo import locate_model
 
 WINDOW = 8
 """Of many images, this many batches are read ahead to find images of the same padded size."""
@@ -77,7 +78,9 @@ class Detector:
     >>> detections.boxes, detections.scores, detections.names
 
     Args:
-        path: A checkpoint of lighthead, or a file that tools/export.py wrote (.onnx,
+        path: A model's name (``'lighthead-people'``, or another form that
+            :func:`lighthead.zoo.locate_model` knows), a checkpoint of lighthead, or a file that
+            tools/export.py wrote (.onnx,
             .xml, .pt2); class names and preprocessing travel in it.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...; None takes a GPU where there is one.
         backend: ``'torch'``, ``'onnxruntime'`` or ``'openvino'``; None chooses by the file.
@@ -260,6 +263,7 @@ def _open(
     threads: int | None,
     trust: bool,
 ) -> OpenedModel:
+    path = locate_model(path)
     if is_exported(path):
         device = 'cpu' if device is None else device
         runtime, meta = open_exported(path, backend, device, precision, threads, trust)
