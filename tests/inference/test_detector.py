@@ -183,14 +183,19 @@ def test_detections_draw_and_crop_their_image(detector, pictures, tmp_path):
     assert len(detections.crop()) == len(detections) > 0
 
 
-def test_bf16_keeps_the_boxes_exact(checkpoint, detector, pictures):
+def test_bf16_rounds_no_coordinate(checkpoint, detector, pictures):
+    """Only the convolutions are in bf16, which has steps of a quarter to half a pixel here."""
     low = Detector(checkpoint, device='cpu', precision='bf16', score_thr=0.0)
-    found, expected = low(pictures[0]), detector(pictures[0])
-    best = {tuple(box): score for box, score in zip(expected.boxes, expected.scores, strict=True)}
-    near = [np.abs(np.array(list(best)) - box).max(axis=1).min() for box in found.boxes[:20]]
+    detections, expected = low(pictures[0]), detector(pictures[0])
+    near = [np.abs(expected.boxes - box).max(axis=1).min() for box in detections.boxes[:20]]
     assert np.median(near) < 0.5
-    assert np.abs(found.scores[:20] - expected.scores[:20]).max() < 0.05
-    assert not np.allclose(found.boxes, found.boxes.round(), atol=1e-3)
+    assert np.abs(detections.scores[:20] - expected.scores[:20]).max() < 0.05
+    for scale in (1, 4 / 3):  # in the image (96 x 120), and at the network's size
+        values = torch.from_numpy(detections.boxes.astype(np.float32) * np.float32(scale)).flatten()
+        values = values[(values > 32) & ((values - values.round()).abs() > 1e-3)]
+        off = (values - values.bfloat16().float()).abs()
+        assert len(values) > 50
+        assert (off > 1e-3).float().mean() > 0.9
 
 
 def test_training_checkpoints_have_more_in_them(checkpoint, detector, pictures, tmp_path):
