@@ -14,12 +14,14 @@ from lighthead.config.build import build, naming_mistakes
 from lighthead.config.check import check_evaluation
 from lighthead.config.flags import changes_of, set_trained_classes
 from lighthead.config.read import parse_cfg_options, read
+from lighthead.data.parsed_once import parsed_once
 from lighthead.engine.distributed import leaving_together
 from lighthead.errors import UserError
 from lighthead.files import write_text_file
 from lighthead.zoo import locate_model
 
 
+@parsed_once()
 def test(args: Namespace) -> dict[str, float]:
     """Print the COCO table of a checkpoint on the config's test data, or on ``--data-root``.
 

@@ -8,9 +8,11 @@ from lighthead.config.build import build, naming_mistakes
 from lighthead.config.check import check_training
 from lighthead.config.flags import changes_of
 from lighthead.config.read import parse_cfg_options, read
+from lighthead.data.parsed_once import parsed_once
 from lighthead.engine.distributed import leaving_together
 
 
+@parsed_once()
 def train(args: Namespace) -> Path:
     """Train a detector and return its work dir."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))

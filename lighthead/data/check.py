@@ -13,7 +13,7 @@ from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 
 from lighthead.data.classes import classes_of
-from lighthead.data.clean import BoxReport, clean_boxes, load_coco_json
+from lighthead.data.clean import BoxReport, load_clean_boxes, load_coco_json
 from lighthead.data.layout import dataset_cfgs, num_classes_fields
 from lighthead.errors import UserError
 
@@ -108,7 +108,7 @@ def _check_dataset(cfg: Config, split: str, dataset: Mapping) -> SplitReport:
 def _report(
     split: str, ann_file: str, content: Mapping, classes: Sequence[str], notes: list[str]
 ) -> SplitReport:
-    cleaned, boxes = clean_boxes(content)
+    cleaned, boxes = load_clean_boxes(ann_file, content)
     if split != 'test' and not boxes.kept:
         raise UserError(f'{ann_file} has no usable box: {boxes}.')
     images = content['images']

@@ -16,8 +16,11 @@ from pathlib import Path
 
 from mmdet.datasets.api_wrappers import COCO
 
+from lighthead.data.parsed_once import forget, handed_on, is_handing_on
 from lighthead.errors import UserError
 
+PARSED, CLEANED = 'parsed', 'cleaned'
+"""What is handed on of a file; the latter takes the former's place."""
 NUMBER = (int, float)
 ROUNDING = 0.1
 """Pixels that a box may stick out of its image and still be left as it is: COCO's own
@@ -64,7 +67,8 @@ def load_coco_json(path: str | Path) -> dict:
 
     Returns:
         The file's content; ``images``, ``annotations`` and ``categories`` are
-        lists of dicts (``annotations`` empty where the file has none).
+        lists of dicts (``annotations`` empty where the file has none). It is
+        shared inside :func:`lighthead.data.parsed_once.parsed_once`.
 
     Raises:
         UserError: The file is missing, broken, or not in COCO format.
@@ -72,9 +76,27 @@ def load_coco_json(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise UserError(f'The annotation file {path} does not exist: check the path.')
+    return handed_on(path, PARSED, lambda: _parse(path))
+
+
+def load_clean_boxes(path: str | Path, content: Mapping | None = None) -> tuple[dict, BoxReport]:
+    """Read a COCO annotation file, unless ``content`` is its content, and clean it.
+
+    See :func:`clean_boxes`.
+    """
+    path = Path(path)
+    cleaned = handed_on(
+        path, CLEANED, lambda: clean_boxes(load_coco_json(path) if content is None else content)
+    )
+    forget(path, PARSED)
+    return cleaned
+
+
+def _parse(path: Path) -> dict:
+    hook = _without_segmentation if is_handing_on() else None
     try:
         with _no_collection():
-            content = json.loads(path.read_bytes())
+            content = json.loads(path.read_bytes(), object_hook=hook)
     except ValueError as error:
         raise UserError(f'{path} is not valid JSON ({error}): write it again.') from error
     if not isinstance(content, dict):
@@ -88,6 +110,11 @@ def load_coco_json(path: str | Path) -> dict:
         if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
             raise UserError(f'{path} is not in COCO format: "{key}" is not a list of objects.')
     return content
+
+
+def _without_segmentation(node: dict) -> dict:
+    node.pop('segmentation', None)
+    return node
 
 
 @contextlib.contextmanager
@@ -198,7 +225,7 @@ class CleanCOCO(COCO):
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
             super().__init__()
             if annotation_file is not None:
-                self.dataset, self.report = clean_boxes(load_coco_json(annotation_file))
+                self.dataset, self.report = load_clean_boxes(annotation_file)
                 self.createIndex()
         self.img_ann_map = self.imgToAnns
         self.cat_img_map = self.catToImgs

@@ -14,7 +14,8 @@ from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
 from lighthead.data.classes import classes_of, palette_for
-from lighthead.data.clean import CleanCOCO
+from lighthead.data.clean import CLEANED, CleanCOCO
+from lighthead.data.parsed_once import forget
 from lighthead.errors import UserError
 
 
@@ -88,6 +89,8 @@ class CocoDetDataset(CocoDataset):
             One dict per image, in the file's order, as mmdet's pipelines take it.
         """
         self.coco = self.COCOAPI(self.ann_file)
+        if not self.test_mode:  # otherwise the metric reads the file next
+            forget(self.ann_file, CLEANED)
         self._set_classes(self.coco)
         self.cat_img_map = self.coco.cat_img_map
         data_list = []

@@ -13,7 +13,8 @@ from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 from terminaltables import AsciiTable
 
-from lighthead.data.clean import CleanCOCO
+from lighthead.data.clean import CLEANED, CleanCOCO
+from lighthead.data.parsed_once import forget
 from lighthead.errors import UserError
 from lighthead.evaluation.proposal_recall import count_recalled, proposal_recall
 
@@ -75,6 +76,7 @@ class CocoDetMetric(CocoMetric):
         self.ann_file = ann_file
         self.out = out or (f'{outfile_prefix}.bbox.json' if outfile_prefix else None)
         self._coco_api = CleanCOCO(ann_file)
+        forget(ann_file, CLEANED)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Note an image's detections, and how many of its objects its proposals cover."""
