@@ -10,6 +10,7 @@ torch, mmdet and what needs them inside ``main`` only. ``tools/*.py`` call
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -33,7 +34,8 @@ COMMANDS = (
     'models',
 )
 EXIT_CODES = 'exit codes: 0 success, 1 internal error (please report), 2 invalid input'
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141
+"""As a shell has it: 128 and the number of the signal."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,8 +78,8 @@ def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespa
     """Call ``main(args)`` and turn what happens into an exit code.
 
     The message of a :class:`UserError` is printed without its traceback, unless
-    ``args.debug`` is set; Ctrl-C ends quietly; anything else is an internal
-    error and prints its traceback.
+    ``args.debug`` is set; Ctrl-C and a closed pipe end quietly; anything else is
+    an internal error and prints its traceback.
     """
     try:
         return main(args) or EXIT_OK
@@ -86,6 +88,9 @@ def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespa
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read the output, e.g. head, has ended
+        sys.stdout = open(os.devnull, 'w')  # noqa: SIM115  (Python flushes it at the exit)
+        return EXIT_BROKEN_PIPE
     except Exception as error:
         if isinstance(error, ImportError):
             try:
