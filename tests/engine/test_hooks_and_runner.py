@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner.checkpoint import find_latest_checkpoint as mmengine_latest
 
 from lighthead.checkpoint.safe_files import load_checkpoint_file
-from lighthead.engine import runner as runner_module
+from lighthead.engine import checkpointing
 from lighthead.engine.checkpoint_hook import SafeCheckpointHook
 from lighthead.engine.non_finite import StopOnNonFiniteLoss
 from lighthead.errors import UserError
@@ -174,7 +174,7 @@ def test_full_disk_ends_with_an_error_message(toy, tmp_path: Path, monkeypatch) 
     def full(*_: object) -> None:
         raise UserError('epoch_1.pth needs 9 MiB')
 
-    monkeypatch.setattr(runner_module, 'save_checkpoint_file', full)
+    monkeypatch.setattr(checkpointing, 'save_checkpoint_file', full)
     with pytest.raises(UserError, match='needs 9 MiB'):
         toy.train(work_dir=tmp_path, epochs=1)
 
