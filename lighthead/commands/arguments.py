@@ -115,12 +115,34 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def fold(text: str) -> tuple[int, int]:
+    """The type of an argument: ``i/k``, the i-th of k folds."""
+    index, _, count = text.partition('/')
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count) >= 2):
+        raise argparse.ArgumentTypeError(f'{text!r} is not i/k with i from 1 to k, such as 1/5')
+    return int(index), int(count)
+
+
+def add_division(parser: argparse.ArgumentParser) -> None:
+    """Add ``--val-fraction`` and ``--fold``."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        '--val-fraction',
+        type=number(0.001, 0.999),
+        metavar='SHARE',
+        help='validate on this share of the train split, where there is no val split',
+    )
+    group.add_argument(
+        '--fold', type=fold, metavar='I/K', help='validate on the I-th of K parts of all images'
+    )
+
+
 def add_data_root(parser: argparse.ArgumentParser) -> None:
     """Add ``--data-root``."""
     parser.add_argument(
         '--data-root',
         metavar='DIR',
-        help='folder in COCO layout; classes come from its JSON (see data/README.md)',
+        help='data set in COCO, YOLO, Pascal VOC or LabelMe format; its classes are used',
     )
 
 

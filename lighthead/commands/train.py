@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_config(parser, 'lighthead_shufflev2star')
     parser.add_argument('--work-dir', help='logs and checkpoints (work_dirs/<config>)')
     arguments.add_data_root(parser)
+    arguments.add_division(parser)
     arguments.add_resume(parser)
     arguments.add_load_from(parser)
     arguments.add_init(parser)

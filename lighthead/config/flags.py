@@ -22,6 +22,8 @@ from lighthead.weights import from_scratch
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 RESIZES = ('Resize', 'RandomResize', 'FixScaleResize')
 MULTI_SCALE = 'RandomChoiceResize'
+DIVISIONS = ('val_fraction', 'fold')
+"""Flags that say how the data of ``--data-root`` is divided."""
 TORCHVISION = re.compile(r'(torchvision://shufflenet_v2_x)\d_\d')
 
 
@@ -32,16 +34,25 @@ def changes_of(args: argparse.Namespace, but: Collection[str] = ()) -> list[Chan
         but: Flags that mean something else in this command.
     """
     given = {name: getattr(args, name, None) for name in FLAGS if name not in but}
+    division = {name: getattr(args, name, None) for name in DIVISIONS}
+    division = {name: value for name, value in division.items() if value is not None}
+    if division and not given.get('data_root'):
+        raise UserError(f'--{next(iter(division)).replace("_", "-")} needs --data-root.')
     return [
-        partial(FLAGS[name], value=value)
+        partial(FLAGS[name], value=value, **(division if name == 'data_root' else {}))
         for name, value in given.items()
         if value is not None and value is not False
     ]
 
 
-def set_data_root(cfg: Config, value: str) -> None:
-    """The data of a folder in COCO layout, with the classes of its annotations."""
-    apply_data_root(cfg, value)
+def set_data_root(cfg: Config, value: str, **division: Any) -> None:
+    """The data of a folder in any known format, with the classes of its annotations.
+
+    Args:
+        division: ``val_fraction`` or ``fold``, see :func:`lighthead.data.find_splits.find_splits`.
+            The split has a seed of its own, 0, so that ``--seed`` does not change the data.
+    """
+    apply_data_root(cfg, value, **division)
 
 
 def set_trained_classes(cfg: Config, classes: Sequence[str], data_root: str | None) -> None:

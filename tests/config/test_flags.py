@@ -1,6 +1,8 @@
 """Each flag changes what it says, and only that; options come last."""
 
+import json
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 from mmdet.registry import MODELS
@@ -9,6 +11,8 @@ from lighthead.config.flags import LOADERS, changes_of
 from lighthead.config.names import config_names
 from lighthead.config.read import parse_cfg_options, read
 from lighthead.errors import UserError
+
+from ..data.formats.builders import YOLO_LINE, write_image, write_text
 
 MAIN = 'lighthead_shufflev2star'
 DEMO = 'lighthead_shufflev2star_demo'
@@ -111,3 +115,20 @@ def test_options_come_after_flags():
     cfg = changed(MAIN, ['train_dataloader.batch_size=3', 'randomness.seed=1'], batch_size=5)
     assert cfg.train_dataloader.batch_size == 3
     assert cfg.randomness.seed == 1
+
+
+def test_val_fraction_divides_the_train_split(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    for number in range(10):
+        write_image(tmp_path / 'data' / f'{number}.jpg')
+        write_text(tmp_path / 'data' / f'{number}.txt', f'0 {YOLO_LINE}')
+    write_text(tmp_path / 'data' / 'classes.txt', 'cat')
+    cfg = changed(DEMO, data_root=str(tmp_path / 'data'), val_fraction=0.3)
+    train, val = (cfg[f'{name}_dataloader'].dataset for name in ('train', 'val'))
+    counts = [len(json.loads(Path(d.ann_file).read_text())['images']) for d in (train, val)]
+    assert counts == [7, 3]
+
+
+def test_a_division_needs_data():
+    with pytest.raises(UserError, match='--fold needs --data-root'):
+        changed(DEMO, fold=(1, 5))

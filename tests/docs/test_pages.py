@@ -1,0 +1,65 @@
+"""What the pages say can be done: links lead somewhere, commands have these flags, Python runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from lighthead.cli import build_parser
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('data/*.md')])
+LINK = re.compile(r'\]\(([^)#\s]+)(?:#[^)]*)?\)')
+BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.M | re.S)
+COMMAND = re.compile(r'(?:^|&& |\s)(?:lighthead|python tools/(\w+)\.py) (.*)$')
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """Arguments of every ``lighthead`` and ``tools`` command in the bash blocks of a page."""
+    commands = []
+    for language, block in BLOCK.findall(text):
+        if language not in ('bash', 'sh', 'console'):
+            continue
+        for line in block.replace('\\\n', ' ').splitlines():
+            match = COMMAND.search(line.split(' #')[0].rstrip())
+            if match and not line.lstrip().startswith('#'):
+                tool = [match[1]] if match[1] else []
+                commands.append(tool + shlex.split(match[2]))
+    return [command for command in commands if command != ['make_demo_data']]
+
+
+def test_pages_and_commands_are_found():
+    assert len(PAGES) > 10
+    assert sum(len(commands_of(page.read_text())) for page in PAGES) > 20
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_links_lead_somewhere(page):
+    text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.M | re.S)
+    links = [link for link in LINK.findall(text) if not link.startswith(('http', 'mailto:'))]
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_commands_have_these_flags(page, capsys):
+    parser = build_parser()
+    for command in commands_of(page.read_text()):
+        if command and command[0] != 'COMMAND':
+            try:
+                parser.parse_args(command)
+            except SystemExit as error:
+                assert error.code == 0, f'{command}: {capsys.readouterr().err}'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=NAMES)
+def test_python_is_valid(page):
+    for language, block in BLOCK.findall(page.read_text()):
+        if language == 'python':
+            compile(block, str(page), 'exec')
+
+
+def test_readme_is_short():
+    assert len((ROOT / 'README.md').read_text().split()) <= 1500
