@@ -142,7 +142,7 @@ def _write_int8(options: Namespace, model: BaseDetector, meta: ExportMeta, folde
     from lighthead.deploy.quantise import quantise_onnx, quantise_openvino
 
     inputs = list(calibration_inputs(options.calib, meta.preprocess, options.calib_images))
-    print(f'INT8: calibrating on {len(inputs)} pictures of {options.calib}', flush=True)
+    print(f'INT8: calibrating on {len(inputs)} images of {options.calib}', flush=True)
     meta = ExportMeta(**{**meta.__dict__, 'precision': 'int8'})
     path = folder / f'detector_int8{FORMATS[options.format]}'
     graph = onnx_program(model)
@@ -167,8 +167,8 @@ def _report_int8(options: Namespace, float_file: Path, int8_file: Path) -> None:
         'fp32': Detector(float_file, score_thr=0.0),
         'int8': Detector(int8_file, score_thr=0.0),
     }
-    found = measure(detectors, split, options.eval_images)
-    print('\n'.join(int8_report(found['fp32'], found['int8'])))
+    measured = measure(detectors, split, options.eval_images)
+    print('\n'.join(int8_report(measured['fp32'], measured['int8'])))
 
 
 def int8_report(fp32: Measured, int8: Measured) -> list[str]:
@@ -183,7 +183,7 @@ def int8_report(fp32: Measured, int8: Measured) -> list[str]:
     if loss > ACCEPTED_LOSS:
         lines.append(
             f'WARNING: INT8 loses {loss * 100:.2f} AP points, more than '
-            f'{ACCEPTED_LOSS * 100:g}: calibrate on pictures that look like those to come, or '
+            f'{ACCEPTED_LOSS * 100:g}: calibrate on images that look like those to come, or '
             'stay with fp32 or bf16.'
         )
     return lines
@@ -200,7 +200,7 @@ def _checked_out(options: Namespace) -> Path:
             raise UserError('--int8 needs --format onnx or openvino.')
         if not options.calib or not options.data_root:
             raise UserError(
-                '--int8 needs --calib (a folder of typical pictures) and --data-root (a data set '
+                '--int8 needs --calib (a folder of typical images) and --data-root (a data set '
                 'in COCO layout, on which the loss of AP is measured).'
             )
         if not Path(options.calib).is_dir():

@@ -105,7 +105,7 @@ class ExportableSuppression:
             flat = (image * count + kept[:, 2]) * s.num_classes + label
         everything = scores.reshape(-1)
         total = batch * count * s.num_classes
-        # One place more, for runtimes that dislike an empty list of updates.
+        # One entry more, for runtimes that dislike an empty list of updates.
         spare = torch.zeros(1, dtype=torch.int64, device=flat.device) + total
         values = torch.cat((everything[flat], scores.new_full((1,), ABSENT)))
         filled = scores.new_full((total + 1,), ABSENT).scatter(0, torch.cat((flat, spare)), values)
@@ -132,6 +132,6 @@ class ExportableSuppression:
 
 def _rows_at(values: Tensor, slots: Tensor, batch: int, count: int, padding: float) -> Tensor:
     """Rows (K, V) at their slots of (batch, count, V); the slot after them is dropped."""
-    placed = values.new_full((batch * count + 1, values.shape[1]), padding)
-    placed = placed.index_put((slots,), values)
-    return placed[:-1].view(batch, count, values.shape[1])
+    rows = values.new_full((batch * count + 1, values.shape[1]), padding)
+    rows = rows.index_put((slots,), values)
+    return rows[:-1].view(batch, count, values.shape[1])

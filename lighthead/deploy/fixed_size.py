@@ -67,10 +67,10 @@ def _first_kept(rows: Tensor, kept: Tensor, count: int) -> tuple[Tensor, Tensor]
     batch, _, width = rows.shape
     rank = kept.cumsum(1)
     slot = torch.where(kept & (rank <= count), rank - 1, count)
-    placed = rows.new_zeros(batch, count + 1, width)
-    placed = placed.scatter(1, slot[..., None].expand(-1, -1, width), rows)[:, :count]
+    first = rows.new_zeros(batch, count + 1, width)
+    first = first.scatter(1, slot[..., None].expand(-1, -1, width), rows)[:, :count]
     total = rank[:, -1:].clamp(max=count)
-    return placed, torch.arange(count, device=rows.device) < total
+    return first, torch.arange(count, device=rows.device) < total
 
 
 def pack(outputs: Outputs) -> Tensor:

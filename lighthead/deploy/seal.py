@@ -1,6 +1,6 @@
 """A checksum inside an exported file, so that damage is seen before a runtime reads it.
 
-The checksum is a SHA-256 of the whole content with 64 zeros in its own place. It says that a file
+The checksum is a SHA-256 of the whole content with 64 zeros in its stead. It says that a file
 is as it was written, not who wrote it: what a file may hold is checked as well.
 """
 
@@ -24,7 +24,7 @@ def sealed(content: bytes, *more: bytes) -> bytes:
     """
     before, zeros, after = content.rpartition(UNSEALED.encode())
     if not zeros:
-        raise ValueError('the content has no place for a checksum')
+        raise ValueError('the content has no zeros to replace by a checksum')
     return before + _digest(content, more).encode() + after
 
 
@@ -39,9 +39,9 @@ def check_seal(value: str | None, path: object, content: bytes, *more: bytes) ->
     if value is None:
         return
     checksum = value.strip('"')
-    before, found, after = content.rpartition(checksum.encode())
+    before, there, after = content.rpartition(checksum.encode())
     unsealed = before + UNSEALED.encode() + after
-    if len(checksum) != len(UNSEALED) or not found or _digest(unsealed, more) != checksum:
+    if len(checksum) != len(UNSEALED) or not there or _digest(unsealed, more) != checksum:
         raise UserError(
             f'{path} is damaged (its checksum does not fit): copy it again, or export the '
             'checkpoint again.'

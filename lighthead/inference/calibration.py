@@ -37,6 +37,6 @@ def calibration_files(folder: str | Path, limit: int = CALIBRATION_IMAGES) -> li
     folder = Path(folder)
     paths = sorted(p for p in folder.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise UserError(f'--calib {folder} holds no pictures: name a folder with typical ones.')
+        raise UserError(f'--calib {folder} holds no images: name a folder with typical ones.')
     step = max(len(paths) / limit, 1)
     return [paths[int(index * step)] for index in range(min(len(paths), limit))]

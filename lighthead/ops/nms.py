@@ -6,7 +6,7 @@ kept of all: 100 detections of 80,000 candidates (1000 RoIs, 80 classes, no
 score threshold, as Light-Head R-CNN is tested; arXiv 1711.07264, section 4)
 need a prefix of a few hundred, and neither the sort nor the IoUs of the rest.
 
-Where many are wanted, as of an RPN, a block of candidates is compared with all kept
+Where many are to be kept, as of an RPN, a block of candidates is compared with all kept
 boxes at once on a CPU, in vectorised operations; torchvision's kernel takes one
 pair after the other.
 """
@@ -26,7 +26,7 @@ BLOCK = 256
 GROWTH_MARGIN = 1.5
 """How many more candidates to take than the share kept so far calls for."""
 SORT_AHEAD = 4
-"""Candidates to sort at first, per box wanted; where these run out, eight times as many."""
+"""Candidates to sort at first, per box to keep; where these run out, eight times as many."""
 
 
 def is_plain_nms(nms_cfg: Mapping[str, Any]) -> bool:
@@ -169,7 +169,7 @@ def overlaps(first: Tensor, second: Tensor, iou_threshold: float) -> Tensor:
     return shared.div_(areas.sub_(shared)) > iou_threshold
 
 
-def _next_size(seen: int, kept: int, wanted: int) -> int:
+def _next_size(seen: int, kept: int, needed: int) -> int:
     """How many candidates to take next: what the share kept so far suggests, at most doubling."""
-    missing = wanted - kept
+    missing = needed - kept
     return max(1, min(2 * seen, int(GROWTH_MARGIN * missing * seen / max(kept, 1)) + 16))

@@ -56,7 +56,7 @@ def test_onnx_runtime(checkpoint, data_root, tmp_path, capsys):
     out = tmp_path / 'int8.onnx'
     export(int8_options(checkpoint, 'onnx', out, data_root))
     printed = capsys.readouterr().out
-    assert 'calibrating on 3 pictures' in printed
+    assert 'calibrating on 3 images' in printed
     assert 'AP points and is' in printed
     model = onnx.load(str(out))
     makers = {output: node.op_type for node in model.graph.node for output in node.output}
@@ -116,5 +116,5 @@ def test_calibration_pictures(data_root, tmp_path):
     (inputs, *_) = calibration_inputs(data_root, Preprocess((160, 128), pad_divisor=32), 1)
     assert inputs['images'].shape == (1, 3, 128, 160)
     assert inputs['sizes'].tolist() == [[128.0, 160.0]]
-    with pytest.raises(UserError, match='no pictures'):
+    with pytest.raises(UserError, match='no images'):
         calibration_files(tmp_path)
