@@ -34,8 +34,6 @@ def onnx_program(model: BaseDetector):
         import onnxscript
     except ImportError as error:
         raise missing_extra('onnx', 'export') from error
-    from lighthead.deploy.exportable_nms import suppress_op
-
     module = exportable_detector(model, 'onnx').cpu()
     maps = dense_outputs(len(module.candidates.levels))
     height, width = torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC
@@ -47,7 +45,9 @@ def onnx_program(model: BaseDetector):
             input_names=list(INPUTS),
             output_names=[*OUTPUTS, *maps],
             dynamic_shapes=({0: batch, 2: height, 3: width}, {0: batch}),
-            custom_translation_table={suppress_op_default(suppress_op): _suppression(onnxscript)},
+            custom_translation_table={
+                torch.ops.lighthead.suppress.default: _suppression(onnxscript)
+            },
             opset_version=OPSET,
             dynamo=True,
             optimize=True,
@@ -75,11 +75,6 @@ def example_inputs() -> tuple[torch.Tensor, torch.Tensor]:
     images = torch.randn(EXAMPLE, generator=generator)
     height, width = EXAMPLE[2:]
     return images, torch.tensor([[height, width - 20.0], [height - 32.0, width]])
-
-
-def suppress_op_default(op):
-    """The overload that appears in traced graphs."""
-    return getattr(torch.ops, op._namespace).__getattr__(op._name).default
 
 
 def _suppression(onnxscript):
