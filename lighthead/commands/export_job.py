@@ -5,7 +5,6 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
 
 from mmdet.models.detectors import BaseDetector
@@ -16,7 +15,7 @@ from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.check_export import check_export, compared, require_agreement
 from lighthead.deploy.inference_settings import InferenceSettings
-from lighthead.deploy.metadata import ExportMeta
+from lighthead.deploy.metadata import SIZE_DIVISOR, ExportMeta
 from lighthead.deploy.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured, measure, validation_split
@@ -68,21 +67,22 @@ def load_for_export(options: Namespace) -> tuple[BaseDetector, ExportMeta]:
     """Build the detector of a checkpoint with the thresholds to export, and its metadata."""
     checkpoint = load_checkpoint_file(options.checkpoint, trust=options.trust_checkpoint)
     specification = read_specification(checkpoint['meta'], options.checkpoint)
+    preprocess = specification.preprocess
+    if preprocess.pad_value or preprocess.pad_divisor % SIZE_DIVISOR:
+        raise UserError(
+            f'data_preprocessor needs pad_value=0 and a pad_size_divisor that {SIZE_DIVISOR} '
+            f'divides for export, not {preprocess.pad_value:g} and {preprocess.pad_divisor}.'
+        )
     specification = specification.with_test_settings(options.score_thr, options.nms_pre)
     model = build_detector(specification, checkpoint['state_dict'], options.checkpoint)
     meta = ExportMeta(
         classes=list(specification.classes),
         category_ids=list(specification.category_ids),
-        preprocess=Preprocess.from_settings(specification.preprocess),
-        settings=asdict(InferenceSettings.from_model(model)),
+        preprocess=preprocess,
+        settings=InferenceSettings.from_model(model),
         version=lighthead.__version__,
         opset=0 if options.format == 'torch' else OPSET,
     )
-    if meta.preprocess.pad_value or meta.preprocess.pad_divisor % 32:
-        raise UserError(
-            'data_preprocessor needs pad_value=0 and a pad_size_divisor that 32 divides for '
-            f'export, not {meta.preprocess.pad_value:g} and {meta.preprocess.pad_divisor}.'
-        )
     return model, meta
 
 
@@ -141,9 +141,13 @@ def without_thresholds(model: BaseDetector) -> BaseDetector:
 def _write_int8(options: Namespace, model: BaseDetector, meta: ExportMeta, folder: Path) -> Path:
     from lighthead.deploy.quantise import quantise_onnx, quantise_openvino
 
-    inputs = list(calibration_inputs(options.calib, meta.preprocess, options.calib_images))
+    inputs = list(
+        calibration_inputs(
+            options.calib, Preprocess.from_settings(meta.preprocess), options.calib_images
+        )
+    )
     print(f'INT8: calibrating on {len(inputs)} images of {options.calib}', flush=True)
-    meta = ExportMeta(**{**meta.__dict__, 'precision': 'int8'})
+    meta = meta.changed(precision='int8')
     path = folder / f'detector_int8{FORMATS[options.format]}'
     graph = onnx_program(model)
     if options.format == 'onnx':

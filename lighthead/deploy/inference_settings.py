@@ -1,9 +1,11 @@
 """Test-time settings (NMS, box decoding, PS-RoI align), read from a model."""
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from mmdet.models.detectors import BaseDetector
+from pydantic import Field
 
+from lighthead.checkpoint.light_head_spec import MAX_CLASSES
 from lighthead.errors import UserError
 from lighthead.models.context_pan import ContextPAN
 from lighthead.models.large_separable_conv import LargeSeparableConv
@@ -11,17 +13,18 @@ from lighthead.models.light_head_rcnn import LightHeadRCNN
 from lighthead.models.light_head_rpn import LightHeadRPN
 from lighthead.models.quality_rpn import QualityRPN
 from lighthead.ops.nms import is_plain_nms
+from lighthead.schema import Closed, Pair, Share
 
 CANDIDATES_PER_DETECTION = 50
 """Where no useful score threshold bounds them, this many candidates per detection go on."""
 LOW_THRESHOLD = 0.01
 """Above it, a RoI can have so few candidates that no cut is needed."""
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 SUPPORTED = ((LargeSeparableConv, LightHeadRPN), (ContextPAN, QualityRPN))
 """Pairs of neck and RPN whose computation is known here."""
 
 
-@dataclass(frozen=True)
-class InferenceSettings:
+class InferenceSettings(Closed):
     """What happens between the convolutions and the detections.
 
     Attributes:
@@ -36,21 +39,21 @@ class InferenceSettings:
         rpn_score_thr: Candidates for proposals have a higher score.
     """
 
-    nms_pre: int
-    rpn_iou: float
-    max_proposals: int
-    min_size: float
-    score_thr: float
-    final_iou: float
-    max_detections: int
-    num_classes: int
+    nms_pre: Count
+    rpn_iou: Share
+    max_proposals: Count
+    min_size: Annotated[float, Field(ge=0, le=10_000)]
+    score_thr: Share
+    final_iou: Share
+    max_detections: Count
+    num_classes: Annotated[int, Field(ge=1, le=MAX_CLASSES)]
     class_agnostic: bool
-    bins: tuple[int, int]
-    stride: int
-    sampling_ratio: int
-    mode: str
-    anchor_stride: tuple[int, int]
-    rpn_score_thr: float = -1.0
+    bins: Pair[Annotated[int, Field(ge=1, le=64)]]
+    stride: Annotated[int, Field(ge=1, le=1024)]
+    sampling_ratio: Annotated[int, Field(ge=1, le=64)]
+    mode: Literal['avg', 'max']
+    anchor_stride: Pair[Annotated[int, Field(ge=1, le=1024)]]
+    rpn_score_thr: Annotated[float, Field(ge=-1, le=1)] = -1.0
 
     @classmethod
     def from_model(cls, model: BaseDetector) -> 'InferenceSettings':
@@ -63,7 +66,7 @@ class InferenceSettings:
         rpn, rcnn = model.test_cfg.rpn, model.test_cfg.rcnn
         head = model.roi_head.bbox_head
         layer = model.roi_head.bbox_roi_extractor.roi_layers[0]
-        return cls(
+        fields = dict(
             nms_pre=rpn.nms_pre,
             rpn_iou=rpn.nms.iou_threshold,
             max_proposals=rpn.max_per_img,
@@ -80,6 +83,7 @@ class InferenceSettings:
             anchor_stride=model.rpn_head.prior_generator.strides[0],
             rpn_score_thr=rpn.get('score_thr', -1.0),
         )
+        return cls.parse(fields, 'The test settings of the model')
 
     @property
     def max_candidates(self) -> int | None:

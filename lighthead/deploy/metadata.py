@@ -3,10 +3,15 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from typing import Annotated, Literal
 
+from pydantic import Field, model_validator
+
+from lighthead.checkpoint.preprocess_settings import PreprocessSettings
+from lighthead.checkpoint.specification import Ids, Names
+from lighthead.deploy.inference_settings import InferenceSettings
 from lighthead.errors import UserError
-from lighthead.inference.preprocess import Preprocess
+from lighthead.schema import MAX_TEXT, Closed
 
 FORMAT = 1
 """Of this metadata; a reader refuses a higher one."""
@@ -43,29 +48,42 @@ DESCRIPTION = {
 }
 
 
-@dataclass(frozen=True)
-class ExportMeta:
-    """Attributes:
-    classes, category_ids: Name and category id of each label.
-    preprocess: From an image to the network's input; ``mean`` and ``std`` over 0..255 in
-        the network's channel order, RGB where ``swap_channels``.
-    settings: Thresholds and numbers of both suppressions.
-    version: lighthead's, that wrote the file.
-    precision: ``'fp32'`` or ``'int8'``.
-    opset: Of ONNX; 0 where the file is none.
+class ExportMeta(Closed):
+    """Everything that a file says of its detector, each field bounded.
+
+    Attributes:
+        classes, category_ids: Name and category id of each label.
+        preprocess: From an image to the network's input; ``mean`` and ``std`` over 0..255 in
+            the network's channel order, RGB where ``swap_channels``.
+        settings: Thresholds and numbers of both suppressions; None where a file has none.
+        version: lighthead's, that wrote the file.
+        precision: ``'fp32'`` or ``'int8'``.
+        opset: Of ONNX; 0 where the file is none.
     """
 
-    classes: list[str]
-    category_ids: list[int]
-    preprocess: Preprocess
-    settings: dict = field(default_factory=dict)
-    version: str = ''
-    precision: str = 'fp32'
-    opset: int = 0
+    classes: Names
+    category_ids: Ids
+    preprocess: PreprocessSettings
+    settings: InferenceSettings | None = None
+    version: Annotated[str, Field(max_length=100)] = ''
+    precision: Literal['fp32', 'int8'] = 'fp32'
+    opset: Annotated[int, Field(ge=0, le=1000)] = 0
+
+    @model_validator(mode='after')
+    def _check(self) -> 'ExportMeta':
+        if len(self.classes) != len(self.category_ids):
+            raise ValueError(
+                f'there are {len(self.classes)} classes and {len(self.category_ids)} category ids'
+            )
+        if self.preprocess.pad_value or self.preprocess.pad_divisor % SIZE_DIVISOR:
+            raise ValueError(
+                f'preprocess needs pad_value=0 and a pad_divisor that {SIZE_DIVISOR} divides'
+            )
+        return self
 
     def to_strings(self) -> dict[str, str]:
         """Every field as JSON, for the string tables of all formats."""
-        fields = dict(format=FORMAT, **asdict(self), tensors=DESCRIPTION)
+        fields = dict(format=FORMAT, **self.model_dump(mode='json'), tensors=DESCRIPTION)
         return {
             key: json.dumps(value, ensure_ascii=False, sort_keys=True)
             for key, value in fields.items()
@@ -76,30 +94,29 @@ class ExportMeta:
         """Read what :meth:`to_strings` wrote.
 
         Raises:
-            UserError: it is not there, broken, or of a later version.
+            UserError: it is not there, damaged, refused, or of a later version.
         """
         if 'classes' not in strings or 'preprocess' not in strings:
             raise UserError(
                 f'{path} was not written by tools/export.py (its metadata has no classes and '
                 'preprocess): export the checkpoint again.'
             )
+        texts = {key: strings[key] for key in ('format', *cls.model_fields) if key in strings}
+        if sum(map(len, texts.values())) > MAX_TEXT:
+            raise UserError(f'The metadata in {path} is longer than {MAX_TEXT} characters.')
         try:
-            fields = {key: json.loads(strings[key]) for key in ('format', *_FIELDS)}
-            if fields.pop('format') > FORMAT:
-                raise UserError(
-                    f'{path} was written by lighthead {fields["version"]}, whose files this '
-                    'version cannot read: update lighthead.'
-                )
-            preprocess = {
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in fields.pop('preprocess').items()
-            }
-            return cls(preprocess=Preprocess(**preprocess), **fields)
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            fields = {key: json.loads(text) for key, text in texts.items()}
+        except (RecursionError, ValueError) as error:
             raise UserError(
-                f'The metadata in {path} is damaged ({type(error).__name__}: {error}): export the '
+                f'The metadata in {path} is damaged ({type(error).__name__}): export the '
                 'checkpoint again.'
             ) from error
-
-
-_FIELDS = ('classes', 'category_ids', 'preprocess', 'settings', 'version', 'precision', 'opset')
+        version = fields.pop('format', None)
+        if not isinstance(version, int) or version > FORMAT:
+            raise UserError(
+                f'{path} was written by another version of lighthead, whose files this version '
+                'cannot read: update lighthead, or export the checkpoint again.'
+            )
+        if fields.get('settings') == {}:
+            fields['settings'] = None
+        return cls.parse(fields, f'The metadata in {path}')

@@ -267,8 +267,11 @@ def _open(
     if is_exported(path):
         device = 'cpu' if device is None else device
         runtime, meta = open_exported(path, backend, device, precision, threads, trust)
-        iou_thr = meta.settings.get('final_iou', 0.5)
-        return OpenedModel(runtime, meta.preprocess, meta.classes, meta.category_ids, iou_thr)
+        iou_thr = meta.settings.final_iou if meta.settings else 0.5
+        preprocess = Preprocess.from_settings(meta.preprocess)
+        return OpenedModel(
+            runtime, preprocess, list(meta.classes), list(meta.category_ids), iou_thr
+        )
     return _open_checkpoint(path, device, backend, precision or 'fp32', threads, trust)
 
 

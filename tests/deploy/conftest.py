@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from mmdet.models.detectors import BaseDetector
 
+from lighthead.checkpoint.preprocess_settings import PreprocessSettings
 from lighthead.commands.export_job import load_for_export, write_export
 from lighthead.deploy.metadata import ExportMeta
-from lighthead.inference.preprocess import Preprocess
 
 from ..command_line import parse
 from ..small_detector import small_config, write_checkpoint
@@ -32,9 +32,9 @@ def write_all(model: BaseDetector, folder: Path) -> list[tuple[Path, str, str]]:
     """A model in every format that is installed here: (file, backend, precision)."""
     count = model.roi_head.bbox_head.num_classes
     meta = ExportMeta(
-        [f'class {label}' for label in range(count)],
-        list(range(count)),
-        Preprocess((160, 128), pad_divisor=32),
+        classes=[f'class {label}' for label in range(count)],
+        category_ids=list(range(count)),
+        preprocess=PreprocessSettings(scale=(160, 128), pad_divisor=32),
     )
     files = []
     for name, backend in (('onnx', 'onnxruntime'), ('openvino', 'openvino'), ('torch', 'torch')):

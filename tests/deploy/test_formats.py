@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from lighthead import Detector
+from lighthead.checkpoint.preprocess_settings import PreprocessSettings
 from lighthead.commands import export_job as command
 from lighthead.commands.export_job import export, load_for_export, write_export
 from lighthead.deploy.check_export import CASES, check_export
 from lighthead.deploy.metadata import ExportMeta, dense_outputs
 from lighthead.errors import UserError
-from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.exported import open_exported
 
 from ..command_line import parse
@@ -139,8 +139,17 @@ def test_openvino_in_bf16_with_a_backbone_that_shuffles(tmp_path):
     assert abs(float(half.scores[0] - full.scores[0])) < 0.05
 
 
+def make_meta(**preprocess) -> ExportMeta:
+    return ExportMeta(
+        classes=CLASSES,
+        category_ids=CATEGORY_IDS,
+        preprocess=PreprocessSettings(scale=(1333, 800), pad_divisor=32, **preprocess),
+        version='1',
+    )
+
+
 def test_metadata_round_trip():
-    meta = ExportMeta(CLASSES, CATEGORY_IDS, Preprocess((1333, 800), mean=(1.0, 2.0, 3.0)), {}, '1')
+    meta = make_meta(mean=(1.0, 2.0, 3.0))
     assert ExportMeta.from_strings(meta.to_strings(), 'x') == meta
 
 
@@ -153,12 +162,19 @@ def test_files_that_can_run_code_need_trust(exported):
     ('change', 'message'),
     [
         ({'classes': None}, 'was not written by'),
-        ({'preprocess': '{"scale": 3, "nonsense": 1}'}, 'damaged'),
+        ({'preprocess': '{"scale": 3, "nonsense": 1}'}, 'is refused: preprocess'),
+        ({'preprocess': '{"scale": [100000, 100000], "pad_divisor": 32}'}, 'preprocess.scale'),
+        ({'preprocess': '{"scale": null, "pad_divisor": 7}'}, 'pad_divisor'),
+        ({'classes': '["a"]'}, '1 classes and 3 category ids'),
+        ({'classes': '1.5'}, 'is refused: classes'),
+        ({'precision': '"fp8"'}, 'is refused: precision'),
+        ({'settings': '{"nms_pre": 1e30}'}, 'is refused: settings'),
+        ({'classes': '[' * 10**5}, 'damaged'),
         ({'format': '99'}, 'update lighthead'),
     ],
 )
 def test_bad_metadata(change, message):
-    strings = ExportMeta(CLASSES, CATEGORY_IDS, Preprocess((9, 9))).to_strings() | change
+    strings = make_meta().to_strings() | change
     strings = {key: value for key, value in strings.items() if value is not None}
     with pytest.raises(UserError, match=message):
         ExportMeta.from_strings(strings, 'x.onnx')
@@ -173,8 +189,8 @@ def test_command_writes_and_checks(checkpoint, tmp_path, capsys):
     assert 'three images of different sizes' in printed
     assert [path.name for path in tmp_path.iterdir()] == ['detector.onnx']
     _, meta = open_exported(out)
-    assert meta.settings['score_thr'] == 0.2
-    assert meta.settings['max_proposals'] == 200
+    assert meta.settings.score_thr == 0.2
+    assert meta.settings.max_proposals == 200
 
 
 def test_nothing_is_left_where_the_answers_differ(checkpoint, tmp_path, monkeypatch):

@@ -4,10 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
+from lighthead.checkpoint.preprocess_settings import PreprocessSettings
 from lighthead.deploy.metadata import INPUTS, OUTPUTS, ExportMeta
-from lighthead.inference.preprocess import Preprocess
 
-META = ExportMeta(['cat', 'dog'], [1, 2], Preprocess((64, 64), pad_divisor=32), version='1')
+META = ExportMeta(
+    classes=['cat', 'dog'],
+    category_ids=[1, 2],
+    preprocess=PreprocessSettings(scale=(64, 64), pad_divisor=32),
+    version='1',
+)
 BOXES = [[1.0, 2.0, 20.0, 30.0], [4.0, 4.0, 9.0, 9.0], [0.0, 0.0, 0.0, 0.0]]
 
 
