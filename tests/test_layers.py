@@ -32,8 +32,6 @@ LAYERS = (
     ('__main__',),
 )
 """Lowest first. A file may import from its own folder, and from folders of lower layers."""
-NOT_YET = ('deploy.metadata',)
-"""Files that still import upwards."""
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
@@ -86,9 +84,7 @@ def test_the_package_has_files_and_imports():
 
 
 @pytest.mark.parametrize('module', sorted(name for name in MODULES if folder(name)))
-def test_imports_point_to_lower_layers(module, request):
-    if module.removeprefix('lighthead.') in NOT_YET:
-        request.applymarker(pytest.mark.xfail(reason='imports upwards'))
+def test_imports_point_to_lower_layers(module):
     rank = RANK[folder(module)]
     upward = {
         name
