@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from op_benchmark import make_parser
-from our_backends import export_all
+from all_backends import export_all
+from comparison import make_parser
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +26,7 @@ from lighthead.deploy.dense import DenseNetwork
 from lighthead.deploy.metadata import dense_names
 from lighthead.deploy.precision import PRECISIONS
 from lighthead.speed.harness.complexity import count
+from lighthead.speed.harness.quiet import quiet_libraries
 from lighthead.speed.harness.timer import Plan, Workload, intra_op_threads, measure
 
 SIDE = 1536
@@ -99,7 +100,7 @@ def main() -> None:
     args = parser.parse_args()
     images = torch.randn(1, 3, *args.shape, generator=torch.Generator().manual_seed(args.seed))
     array = images.numpy()
-    with tempfile.TemporaryDirectory() as name, intra_op_threads(args.threads):
+    with tempfile.TemporaryDirectory() as name, quiet_libraries(), intra_op_threads(args.threads):
         calls, macs = torch_calls(args.checkpoint, images)
         for kind, path in export_all(args.checkpoint, Path(name), args.data_root).items():
             format_, _, int8 = kind.partition(' ')
@@ -111,15 +112,15 @@ def main() -> None:
                 calls[f'openvino {label}'] = openvino_call(path, hint, array, args.threads)
         work = [Workload(key, call) for key, call in (product_calls() | calls).items()]
         plan = Plan(min_time=args.seconds, rounds=args.rounds)
-        found = measure(work, plan, torch.device('cpu')).by_key
+        timings = measure(work, plan, torch.device('cpu')).by_key
     title = f'{macs / 1e9:.2f} G multiply-adds, {args.shape}, {args.threads} threads'
     table = Table(title=f'{title}, torch {torch.__version__}')
     for column in ('what', 'median ms', 'GFLOP/s', "of the product's"):
         table.add_column(column, justify='left' if column == 'what' else 'right')
-    for key, timing in found.items():
+    for key, timing in timings.items():
         product = key.startswith('product')
         speed = 2 * (SIDE**3 if product else macs) / timing.median / 1e9
-        peak = found.get(f'product {key.split()[-1]}')
+        peak = timings.get(f'product {key.split()[-1]}')
         share = ''
         if not product and peak is not None:
             share = f'{speed * peak.median / (2 * SIDE**3 / 1e9):.0%}'

@@ -1,16 +1,17 @@
-"""The fast path against torchvision's detector: decoded image to boxes, side by side in one run.
+"""The fast path against torchvision's detector: decoded image to boxes, timed in turn in one run.
 
 For the two test settings that people use: (a) 1000 proposals before suppression and a score
 threshold of 0.05, as torchvision's default; (b) the paper's 6000 and none. The image is resized to
-a short side of 800 and a long side of at most 1200, batch 1. Ours is a trained checkpoint on every
-backend that is installed; torchvision's has random weights, since its trained ones would have to be
-fetched, and keeps its own settings. INT8 needs a data set in COCO
-layout to calibrate with; what it costs in AP is printed with its export. The ratios compare with
+a short side of 800 and a long side of at most 1200, batch 1. lighthead runs a trained checkpoint on
+every backend that is installed; torchvision's detector has random weights, since its trained ones
+would have to be downloaded, and keeps its own settings. INT8 needs a data set in COCO layout to
+calibrate with; what it costs in AP is printed with its export. The ratios compare with
 torchvision's in the group; the last column with torchvision's on the same backend and precision.
 
     python benchmarks/inference.py CHECKPOINT IMAGE --threads 2 --data-root DIR
 
-On a GPU: batches of four in fp32, fp16 and bf16, images/s beside the paper's for the 1x* detector.
+On a GPU: batches of four in every precision, images/s next to the paper's for the detector of
+width 1.0x. All that a GPU should be measured for: lighthead speed gpu.
 
     python benchmarks/inference.py CHECKPOINT IMAGE --device cuda
 """
@@ -26,8 +27,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
-from op_benchmark import make_parser
-from our_backends import export_all, installed, open_all
+from all_backends import export_all, installed, open_all
+from comparison import make_parser
 from rich.console import Console
 from rich.table import Table
 from torchvision.transforms.functional import to_tensor
@@ -39,6 +40,7 @@ from lighthead.deploy.precision import PRECISIONS
 from lighthead.inference.images import read_image
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.memory import peak_memory
+from lighthead.speed.harness.quiet import quiet_libraries
 from lighthead.speed.harness.timer import Plan, Timing, Workload, intra_op_threads, measure
 
 SIDES = (800, 1200)
@@ -68,7 +70,7 @@ def with_settings(checkpoint: str, folder: Path, nms_pre: int, score_thr: float)
 
 
 def torchvision_detector() -> torch.nn.Module:
-    """torchvision's detector with random weights, resizing as ours does."""
+    """torchvision's detector with random weights, with the same sizes."""
     torch.manual_seed(0)
     build = getattr(torchvision.models.detection, TORCHVISION)
     return build(weights=None, weights_backbone=None, min_size=SIDES[0], max_size=SIDES[1]).eval()
@@ -111,7 +113,7 @@ def exported_torchvision(image: np.ndarray, folder: Path, threads: int) -> dict[
     return calls
 
 
-def prepare_ours(checkpoint: str, image: np.ndarray) -> Callable[[], object]:
+def prepare_lighthead(checkpoint: str, image: np.ndarray) -> Callable[[], object]:
     """For the process that reads peak memory."""
     return partial(Detector(checkpoint, device='cpu', score_thr=0.05), image)
 
@@ -137,14 +139,14 @@ def table_of(title: str, timings: Sequence[Timing], rivals: dict[str, str]) -> T
 
 
 def table_of_batches(title: str, timings: Sequence[Timing]) -> Table:
-    """Images per second, beside torchvision's and the paper's."""
+    """Images per second, next to torchvision's and the paper's."""
     table = Table(title=title)
     for name in ('detector', 'ms per batch', 'images/s', 'x torchvision', "x the paper's"):
         table.add_column(name, justify='left' if name == 'detector' else 'right', no_wrap=True)
     rival = max(t.items / t.median for t in timings if t.key.startswith('torchvision'))
     for timing in timings:
         speed = timing.items / timing.median
-        paper = f'{speed / PAPER_SPEED:.1f}' if timing.key.startswith('ours') else ''
+        paper = f'{speed / PAPER_SPEED:.1f}' if timing.key.startswith('lighthead') else ''
         table.add_row(
             timing.key,
             f'{1e3 * timing.median:.2f}',
@@ -162,8 +164,8 @@ def run_torchvision_batch(
     """From decoded images to boxes on the host."""
     pixels = [torch.from_numpy(image).to(device).permute(2, 0, 1) / 255 for image in images]
     with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
-        found = model(pixels)
-    return [{name: values.cpu() for name, values in one.items()} for one in found]
+        outputs = model(pixels)
+    return [{name: values.cpu() for name, values in one.items()} for one in outputs]
 
 
 def measure_batches(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarray) -> None:
@@ -184,12 +186,12 @@ def measure_batches(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarray
                 work.append(Workload(f'torchvision: {kind}', call, BATCH))
             for kind in precisions:
                 detector = Detector(checkpoint, device, None, kind, settings['score_thr'], BATCH)
-                work.append(Workload(f'ours: {kind}', partial(detector, images), BATCH))
-            found = measure(work, plan, device).by_key
+                work.append(Workload(f'lighthead: {kind}', partial(detector, images), BATCH))
+            timings = measure(work, plan, device).by_key
             where = torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'
             title = f'({letter}) {settings}, {where}, batch {BATCH}, torch {torch.__version__}'
             Console(width=None if sys.stdout.isatty() else 110).print(
-                table_of_batches(title, list(found.values()))
+                table_of_batches(title, list(timings.values()))
             )
 
 
@@ -210,14 +212,14 @@ def measure_backends(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarra
             files = export_all(checkpoint, folder, args.data_root)
             calls = open_all(checkpoint, files, settings['score_thr'], args.threads)
             work = [Workload(f'torchvision: {k}', call) for k, call in rival_calls.items()]
-            work += [Workload(f'ours: {k}', partial(call, image)) for k, call in calls.items()]
-            found = measure(work, plan, torch.device('cpu'))
-            rivals = {f'ours: {key}': f'torchvision: {key}' for key in calls}
+            work += [Workload(f'lighthead: {k}', partial(call, image)) for k, call in calls.items()]
+            timings = measure(work, plan, torch.device('cpu')).by_key
+            rivals = {f'lighthead: {key}': f'torchvision: {key}' for key in calls}
             heading = f'({letter}) {settings}, {title}'
-            console.print(table_of(heading, list(found.by_key.values()), rivals))
+            console.print(table_of(heading, list(timings.values()), rivals))
         cpu = Conditions(threads=args.threads)
         for who, prepare in (
-            ('ours', partial(prepare_ours, str(checkpoint), image)),
+            ('lighthead', partial(prepare_lighthead, str(checkpoint), image)),
             ('torchvision', partial(prepare_torchvision, rgb)),
         ):
             console.print(f'peak memory of one image, {who}: {peak_memory(prepare, cpu):.0f} MiB')
@@ -232,10 +234,9 @@ def main() -> None:
     args = parser.parse_args()
     image = read_image(args.image)
     rgb = np.ascontiguousarray(image[..., ::-1])
-    if args.device != 'cpu':
-        measure_batches(args, image, rgb)
-    else:
-        measure_backends(args, image, rgb)
+    run = measure_batches if args.device != 'cpu' else measure_backends
+    with quiet_libraries():
+        run(args, image, rgb)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Detectors trained side by side: equal images, steps and sizes; several seeds; one table.
+"""Detectors under equal conditions: images, steps and sizes; several seeds; one table.
 
 Four questions, each a group of runs:
 

@@ -27,6 +27,7 @@ LAYERS = (
     ('engine',),
     ('config',),
     ('speed',),
+    ('gpu_report',),
     ('commands',),
     ('cli',),
     ('__main__',),

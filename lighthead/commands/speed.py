@@ -2,14 +2,15 @@
 
 import argparse
 import sys
-import warnings
 from pathlib import Path
 
 from lighthead.commands.arguments import Parser, add_debug, positive_number, whole_number
+from lighthead.errors import EXIT_INTERNAL
 
 EXAMPLES = """
   lighthead speed detector lighthead_shufflev2star --shape 800x1200
   lighthead speed guidelines --quick --out outputs/speed
+  lighthead speed table8 --only shufflenet_v2_1x --network package.module:callable --input 224
 """
 SUBCOMMANDS = {
     'detector': 'images/s and time per part of one or several detectors (Table 7)',
@@ -21,6 +22,7 @@ SUBCOMMANDS = {
     'compare': 'two results.json next to each other: two machines or two versions',
     'report': 'draw the report of a results.json again, without measuring',
 }
+EXIT_INTERRUPTED = 130
 READING = ('compare', 'report')
 """Subcommands that read results instead of measuring."""
 WITH_SHAPE = ('detector', 'table8', 'breakdown')
@@ -68,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_conditions(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--device', default='cpu', help='cpu (default), cuda, cuda:1')
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 (default: %(default)s)')
     parser.add_argument('--threads', type=whole_number(), metavar='N', help='CPU threads')
     parser.add_argument('--batch', type=whole_number(), metavar='N', help='images per call')
     parser.add_argument('--fuse-bn', action='store_true', help='fold batch norm into convolutions')
@@ -152,7 +154,8 @@ def main(args: argparse.Namespace) -> int | None:
     """Run the subcommand, print its tables and write its files."""
     from rich.console import Console
 
-    from lighthead.speed.experiments import layout, run_experiment
+    from lighthead.speed.experiments import EXPERIMENTS, run_experiment
+    from lighthead.speed.harness.quiet import quiet_libraries
     from lighthead.speed.harness.record import read_record
     from lighthead.speed.report import prepare_folder, write_report
     from lighthead.speed.report.terminal import print_report
@@ -161,16 +164,16 @@ def main(args: argparse.Namespace) -> int | None:
         prepare_folder(args.out)
     if args.subcommand not in READING:
         settle_precision(args)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', FutureWarning)  # of libraries, for their makers
-        warnings.filterwarnings('ignore', message='torch.meshgrid')
+    with quiet_libraries():
         if args.subcommand == 'report':
             record = read_record(args.results[0])
         else:
-            record = run_experiment(args)
-    page = layout(record)
+            record = run_experiment(args, EXPERIMENTS[args.subcommand])
+    page = EXPERIMENTS[record.subcommand].layout(record)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     print_report(record, page, console)
     if args.out:
         console.print(f'written to {args.out}: ' + ', '.join(write_report(record, page, args.out)))
-    return None if record.complete else 130
+    if not record.complete:
+        return EXIT_INTERRUPTED
+    return EXIT_INTERNAL if record.findings.get('failed') else None

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from lighthead.errors import UserError
-from lighthead.speed.experiments import layout
+from lighthead.speed.experiments import classification
 from lighthead.speed.harness.record import FIELDS, read_record
 from lighthead.speed.report.markdown import table_lines
 from lighthead.speed.report.page import Table, number
@@ -43,7 +43,7 @@ def test_own_network_stands_in_the_table_without_figures_of_the_paper(table8):
     assert {row['paper_speed'] for row in own} == {None}
     paper = next(row for row in record.measurements if row['key'] == 'shufflenet_v2_0.5x')
     assert own[0]['macs'] == paper['macs']  # the same network at the same size
-    charts = {chart.name: chart for chart in layout(record).charts}
+    charts = {chart.name: chart for chart in classification.layout(record).charts}
     assert own[0]['name'] in charts['macs_speed'].panels[0][0].series
     assert own[0]['name'] not in charts['error_speed'].panels[0][0].series
 

@@ -1,6 +1,7 @@
 """The experiments: each says what to measure and how its report is laid out.
 
-An experiment is a module with ``measure(bench, args) -> Record`` and ``layout(record) -> Page``.
+An experiment is a module with ``measure(bench, args) -> Record`` and ``layout(record) -> Page``,
+charts, tables and notes of a record, just measured or read from its file.
 """
 
 from argparse import Namespace
@@ -18,7 +19,6 @@ from lighthead.speed.experiments import (
 from lighthead.speed.harness.bench import Bench
 from lighthead.speed.harness.conditions import Conditions, checked
 from lighthead.speed.harness.record import Record
-from lighthead.speed.report.page import Page
 
 EXPERIMENTS: dict[str, ModuleType] = {
     'detector': detection,
@@ -38,14 +38,9 @@ def conditions_of(args: Namespace) -> Conditions:
     return checked(Conditions(**{name: getattr(args, name) for name in names}))
 
 
-def run_experiment(args: Namespace) -> Record:
+def run_experiment(args: Namespace, experiment: ModuleType) -> Record:
     """Measure, or compare two records."""
-    if args.subcommand == 'compare':
+    if experiment is compare:
         return compare.compare(*args.results)
     bench = Bench(conditions_of(args))
-    return bench.finish(EXPERIMENTS[args.subcommand].measure(bench, args))
-
-
-def layout(record: Record) -> Page:
-    """Charts, tables and notes of a record, just measured or read from its file."""
-    return EXPERIMENTS[record.subcommand].layout(record)
+    return bench.finish(experiment.measure(bench, args))

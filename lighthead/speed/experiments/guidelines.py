@@ -28,10 +28,10 @@ from lighthead.speed.report.page import Bars, Chart, Page, Table, unique
 COVERS = f'forward pass of {BLOCKS_STACKED} stacked blocks, input on the device'
 
 
-def cells_of(guideline: Guideline, on_gpu: bool) -> list[Cell]:
-    """The cells of a guideline's table for this kind of device."""
+def cells_of(guideline: Guideline, platform: str) -> list[Cell]:
+    """The cells of a guideline's table for ``gpu`` or ``arm``."""
     cells = []
-    for row in guideline.rows(on_gpu):
+    for row in guideline.rows(platform):
         for scale, channels, speed in zip(SCALES, row.channels, row.speed, strict=True):
             facts = {'name': row.label, 'guideline': guideline.name, 'scale': scale}
             build = partial(stacked_blocks, guideline.name, row.setting, channels)
@@ -42,7 +42,7 @@ def cells_of(guideline: Guideline, on_gpu: bool) -> list[Cell]:
                     channels[0],
                     (INPUT_SIZE, INPUT_SIZE),
                     facts | {'channels': list(channels)},
-                    {'gpu': speed, 'arm': speed},
+                    {platform: speed},
                 )
             )
     return cells
@@ -55,7 +55,7 @@ def measure(bench: Bench, args: Namespace) -> Record:
     column, batch = ('gpu', 8) if conditions.on_gpu else ('arm', 1)
     phase = Phase('', column, conditions, conditions.threads or 1, conditions.batch or batch)
     for guideline in GUIDELINES:
-        cells = cells_of(guideline, conditions.on_gpu)
+        cells = cells_of(guideline, column)
         measure_cells(bench, record, cells, [phase], QUICK_SECONDS / len(GUIDELINES), COVERS)
         rows = [row for row in record.measurements if row['guideline'] == guideline.name]
         judged = judge(rows, conditions.seed)
@@ -90,7 +90,7 @@ def judge(rows: list[dict], seed: int = 0) -> dict:
 
 def layout(record: Record) -> Page:
     """A chart and a table for each guideline, the verdicts first."""
-    on_gpu = record.settings['device'] == 'cuda'
+    platform = 'gpu' if record.settings['device'] == 'cuda' else 'arm'
     page = Page(
         notes=[
             'A guideline holds here where the bootstrap 95 % interval of the speed ratio, the '
@@ -98,8 +98,9 @@ def layout(record: Record) -> Page:
         ]
     )
     if record.findings:
-        page.tables.append(_verdicts(record.findings, on_gpu))
-    field, unit = ('batches_per_s', 'batches/s') if on_gpu else ('images_per_s', 'images/s')
+        page.tables.append(_verdicts(record.findings, platform))
+    field = 'batches_per_s' if platform == 'gpu' else 'images_per_s'
+    unit = field.replace('_per_', '/')
     for guideline in GUIDELINES:
         rows = [row for row in record.measurements if row['guideline'] == guideline.name]
         if not rows:
@@ -127,7 +128,7 @@ def layout(record: Record) -> Page:
     return page
 
 
-def _verdicts(findings: dict, on_gpu: bool) -> Table:
+def _verdicts(findings: dict, platform: str) -> Table:
     rows = []
     for guideline in GUIDELINES:
         judged = findings.get(guideline.name)
@@ -139,7 +140,7 @@ def _verdicts(findings: dict, on_gpu: bool) -> Table:
                     judged['verdict'],
                     f'{judged["ratio"]:.2f}',
                     f'{judged["low"]:.2f} to {judged["high"]:.2f}',
-                    f'{paper_ratio(guideline, on_gpu):.2f}',
+                    f'{paper_ratio(guideline, platform):.2f}',
                     f'{verdicts.count("holds here")} of {len(verdicts)}',
                 )
             )
@@ -153,7 +154,7 @@ def _verdicts(findings: dict, on_gpu: bool) -> Table:
     )
 
 
-def paper_ratio(guideline: Guideline, on_gpu: bool) -> float:
+def paper_ratio(guideline: Guideline, platform: str) -> float:
     """The paper's speed of the first row over the others', geometric mean."""
-    first, *others = (row.speed for row in guideline.rows(on_gpu))
+    first, *others = (row.speed for row in guideline.rows(platform))
     return float(np.exp(np.mean(np.log(np.divide(first, others)))))

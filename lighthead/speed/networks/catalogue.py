@@ -36,7 +36,7 @@ from lighthead.speed.networks.builders import (
 from lighthead.speed.networks.densenet import small_densenet
 from lighthead.speed.networks.igcv2 import igcv2
 from lighthead.speed.networks.pnasnet import pnasnet5_mobile
-from lighthead.speed.paper.table8 import BY_MODEL, TABLE8
+from lighthead.speed.paper.table8 import BY_MODEL
 from lighthead.speed.paper.table8 import Row as PaperRow
 
 FAMILIES = (
@@ -57,7 +57,14 @@ class Network(NamedTuple):
     build: Callable[[], nn.Module]
     kind: str = 'nominal'
     tolerance: float | None = 0.02
-    source: str = 'lighthead'
+
+    @property
+    def source(self) -> str:
+        """The package that it comes from."""
+        if self.kind == OWN:
+            return OWN
+        function = getattr(self.build, 'func', self.build)
+        return {mobilenet_v2: 'torchvision', from_pytorchcv: 'pytorchcv'}.get(function, 'lighthead')
 
     @property
     def key(self) -> str:
@@ -88,101 +95,70 @@ class Network(NamedTuple):
         return self.model + (' (matched)' if self.kind == 'matched' else '')
 
 
-def _shufflenet(version: int, width: float) -> Network:
-    build = partial(from_backbone, f'ShuffleNetV{version}', widen_factor=width)
-    return Network(f'ShuffleNet v{version} {width:g}x', build)
+def _own(backbone: str, width: float, **other) -> Callable[[], nn.Module]:
+    return partial(from_backbone, backbone, widen_factor=width, **other)
 
 
-def _mobilenet_v1(name: str, function: str) -> Network:
-    build = partial(from_pytorchcv, 'mobilenet', function)
-    return Network(f'MobileNet v1 {name}', build, source='pytorchcv')
-
-
-def _mobilenet_v2(name: str, width: float, round_to: int = 8, **other) -> Network:
-    build = partial(mobilenet_v2, width, round_to)
-    return Network(f'MobileNet v2 {name}', build, source='torchvision', **other)
-
-
-def _xception(width: float, matched: bool, **other) -> Network:
-    build = partial(from_backbone, 'LightXception', widen_factor=width, matched=matched)
-    return Network(f'Xception {width:g}x', build, **other)
-
-
-def _densenet(width: float, growth: int, stem: int = 24, **other) -> Network:
-    return Network(f'DenseNet {width:g}x', partial(small_densenet, growth, stem), **other)
-
-
-def _igcv3(name: str, width: float, **other) -> Network:
-    build = partial(from_pytorchcv, 'igcv3', 'get_igcv3', width_scale=width)
-    return Network(f'IGCV3-D{name}', build, source='pytorchcv', **other)
-
-
-def _condensenet(groups: int) -> Network:
-    function = f'condensenet74_c{groups}_g{groups}'
-    build = partial(from_pytorchcv, 'condensenet', function)
-    return Network(f'CondenseNet (G=C={groups})', build, tolerance=0.05, source='pytorchcv')
+def _cv(module: str, function: str, **settings) -> Callable[[], nn.Module]:
+    return partial(from_pytorchcv, module, function, **settings)
 
 
 MISSES = dict(tolerance=None)
 MATCHED = dict(kind='matched')
 
-_UNORDERED = (
-    *(_shufflenet(2, width) for width in (0.5, 1.0, 1.5, 2.0)),
-    Network(
-        'ShuffleNet v2 2x + SE',
-        partial(from_backbone, 'ShuffleNetV2SE', widen_factor=2.0),
-        tolerance=0.03,
-    ),
-    *(_shufflenet(1, width) for width in (0.5, 1.0, 1.5, 2.0)),
-    _mobilenet_v1('0.25', 'mobilenet_wd4'),
-    _mobilenet_v1('0.5', 'mobilenet_wd2'),
-    _mobilenet_v1('0.75', 'mobilenet_w3d4'),
-    _mobilenet_v1('1.0', 'mobilenet_w1'),
-    _mobilenet_v2('0.4', 0.4, **MISSES),
-    _mobilenet_v2('0.4', 0.47, 4, **MATCHED),
-    _mobilenet_v2('0.15', 0.15, **MISSES),
-    _mobilenet_v2('0.15', 0.28, 2, **MATCHED),
-    _mobilenet_v2('0.75', 0.75, **MISSES),
-    _mobilenet_v2('0.75', 0.79, 4, **MATCHED),
-    _mobilenet_v2('0.6', 0.6, **MISSES),
-    _mobilenet_v2('0.6', 0.64, 4, **MATCHED),
-    _mobilenet_v2('1.0', 1.0),
-    _mobilenet_v2('1.0 (our impl.)', 1.0),
-    _mobilenet_v2('1.4', 1.4),
-    _mobilenet_v2('1.4 (our impl.)', 1.4),
-    _xception(0.5, False, **MISSES),
-    _xception(0.5, True, **MATCHED),
-    _xception(1.0, False),
-    _xception(1.5, False),
-    _xception(2.0, False, **MISSES),
-    _xception(2.0, True, **MATCHED),
-    _densenet(0.5, 10, **MISSES),
-    _densenet(0.5, 9, 26, **MATCHED),
-    _densenet(1.0, 21),
-    _densenet(1.5, 32),
-    _densenet(2.0, 42, **MISSES),
-    _densenet(2.0, 43, **MATCHED),
-    *(Network(f'IGCV2-{width}', partial(igcv2, width)) for width in (0.25, 0.5, 1.0)),
-    _igcv3(' 0.7', 0.7, **MISSES),
-    _igcv3(' 0.7', 0.795, **MATCHED),
-    _igcv3('', 1.0),
-    _igcv3(' 1.4', 1.4, **MISSES),
-    _igcv3(' 1.4', 1.435, **MATCHED),
-    _condensenet(8),
-    _condensenet(4),
-    Network(
-        'NASNet-A (4 @ 1056)',
-        partial(from_pytorchcv, 'nasnet', 'nasnet_4a1056'),
-        source='pytorchcv',
-    ),
+_NETWORKS = (
+    # in the order of the paper's rows
+    Network('ShuffleNet v2 0.5x', _own('ShuffleNetV2', 0.5)),
+    Network('MobileNet v1 0.25', _cv('mobilenet', 'mobilenet_wd4')),
+    Network('MobileNet v2 0.4', partial(mobilenet_v2, 0.4), **MISSES),
+    Network('MobileNet v2 0.4', partial(mobilenet_v2, 0.47, 4), **MATCHED),
+    Network('MobileNet v2 0.15', partial(mobilenet_v2, 0.15), **MISSES),
+    Network('MobileNet v2 0.15', partial(mobilenet_v2, 0.28, 2), **MATCHED),
+    Network('ShuffleNet v1 0.5x', _own('ShuffleNetV1', 0.5)),
+    Network('DenseNet 0.5x', partial(small_densenet, 10), **MISSES),
+    Network('DenseNet 0.5x', partial(small_densenet, 9, 26), **MATCHED),
+    Network('Xception 0.5x', _own('LightXception', 0.5, matched=False), **MISSES),
+    Network('Xception 0.5x', _own('LightXception', 0.5, matched=True), **MATCHED),
+    Network('IGCV2-0.25', partial(igcv2, 0.25)),
+    Network('ShuffleNet v2 1x', _own('ShuffleNetV2', 1.0)),
+    Network('MobileNet v1 0.5', _cv('mobilenet', 'mobilenet_wd2')),
+    Network('MobileNet v2 0.75', partial(mobilenet_v2, 0.75), **MISSES),
+    Network('MobileNet v2 0.75', partial(mobilenet_v2, 0.79, 4), **MATCHED),
+    Network('MobileNet v2 0.6', partial(mobilenet_v2, 0.6), **MISSES),
+    Network('MobileNet v2 0.6', partial(mobilenet_v2, 0.64, 4), **MATCHED),
+    Network('ShuffleNet v1 1x', _own('ShuffleNetV1', 1.0)),
+    Network('DenseNet 1x', partial(small_densenet, 21)),
+    Network('Xception 1x', _own('LightXception', 1.0, matched=False)),
+    Network('IGCV2-0.5', partial(igcv2, 0.5)),
+    Network('IGCV3-D 0.7', _cv('igcv3', 'get_igcv3', width_scale=0.7), **MISSES),
+    Network('IGCV3-D 0.7', _cv('igcv3', 'get_igcv3', width_scale=0.795), **MATCHED),
+    Network('ShuffleNet v2 1.5x', _own('ShuffleNetV2', 1.5)),
+    Network('MobileNet v1 0.75', _cv('mobilenet', 'mobilenet_w3d4')),
+    Network('MobileNet v2 1.0', partial(mobilenet_v2, 1.0)),
+    Network('MobileNet v2 1.0 (our impl.)', partial(mobilenet_v2, 1.0)),
+    Network('ShuffleNet v1 1.5x', _own('ShuffleNetV1', 1.5)),
+    Network('DenseNet 1.5x', partial(small_densenet, 32)),
+    Network('CondenseNet (G=C=8)', _cv('condensenet', 'condensenet74_c8_g8'), tolerance=0.05),
+    Network('Xception 1.5x', _own('LightXception', 1.5, matched=False)),
+    Network('IGCV3-D', _cv('igcv3', 'get_igcv3', width_scale=1.0)),
+    Network('ShuffleNet v2 2x', _own('ShuffleNetV2', 2.0)),
+    Network('MobileNet v1 1.0', _cv('mobilenet', 'mobilenet_w1')),
+    Network('MobileNet v2 1.4', partial(mobilenet_v2, 1.4)),
+    Network('MobileNet v2 1.4 (our impl.)', partial(mobilenet_v2, 1.4)),
+    Network('ShuffleNet v1 2x', _own('ShuffleNetV1', 2.0)),
+    Network('DenseNet 2x', partial(small_densenet, 42), **MISSES),
+    Network('DenseNet 2x', partial(small_densenet, 43), **MATCHED),
+    Network('CondenseNet (G=C=4)', _cv('condensenet', 'condensenet74_c4_g4'), tolerance=0.05),
+    Network('Xception 2x', _own('LightXception', 2.0, matched=False), **MISSES),
+    Network('Xception 2x', _own('LightXception', 2.0, matched=True), **MATCHED),
+    Network('IGCV2-1.0', partial(igcv2, 1.0)),
+    Network('IGCV3-D 1.4', _cv('igcv3', 'get_igcv3', width_scale=1.4), **MISSES),
+    Network('IGCV3-D 1.4', _cv('igcv3', 'get_igcv3', width_scale=1.435), **MATCHED),
+    Network('ShuffleNet v2 2x + SE', _own('ShuffleNetV2SE', 2.0), tolerance=0.03),
+    Network('NASNet-A (4 @ 1056)', _cv('nasnet', 'nasnet_4a1056')),
     Network('PNASNet-5', pnasnet5_mobile),
 )
-
-_ORDER = {row.model: place for place, row in enumerate(TABLE8)}
-NETWORKS = {
-    network.key: network
-    for network in sorted(_UNORDERED, key=lambda n: (_ORDER[n.model], n.kind == 'matched'))
-}
+NETWORKS = {network.key: network for network in _NETWORKS}
 """By key, in the order of the paper's rows."""
 
 
@@ -196,7 +172,7 @@ def stand_ins() -> tuple[Network, ...]:
 def find_network(key: str) -> Network:
     """The network of this key, or the user's ``package.module:callable``."""
     if ':' in key:
-        return Network(key, partial(from_callable, key), OWN, source=OWN)
+        return Network(key, partial(from_callable, key), OWN)
     if key not in NETWORKS:
         raise UserError(
             f'there is no network {key!r}: choose from {", ".join(NETWORKS)}, or write '

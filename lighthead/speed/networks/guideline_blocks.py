@@ -49,20 +49,23 @@ class Bottleneck(nn.Module):
         return self.relu(y + x if self.shortcut else y)
 
 
-def block(guideline: str, setting: tuple, channels: tuple[int, ...]) -> nn.Module:
-    """One block of a row of a guideline's table."""
+def block(guideline: str, setting: str, channels: tuple[int, ...]) -> nn.Module:
+    """One block of a row of a guideline's table; ``setting`` as in the paper's table.
+
+    G1: none; G2: the groups; G3: how many fragments, in series or parallel; G4: relu, shortcut.
+    """
     if guideline == 'G1':
         return nn.Sequential(conv(channels[0], channels[1]), conv(channels[1], channels[0]))
     if guideline == 'G2':
-        return conv(channels[0], channels[0], groups=setting[0])
+        return conv(channels[0], channels[0], groups=int(setting))
     if guideline == 'G4':
-        return Bottleneck(channels[0], *setting)
-    count, layout = setting
+        return Bottleneck(channels[0], 'relu' in setting, 'shortcut' in setting)
+    count, layout = setting.split()
     if layout == 'parallel':
-        return ParallelConvs(channels[0], count)
-    return nn.Sequential(*(conv(channels[0], channels[0]) for _ in range(count)))
+        return ParallelConvs(channels[0], int(count))
+    return nn.Sequential(*(conv(channels[0], channels[0]) for _ in range(int(count))))
 
 
-def stacked_blocks(guideline: str, setting: tuple, channels: tuple[int, ...]) -> nn.Module:
+def stacked_blocks(guideline: str, setting: str, channels: tuple[int, ...]) -> nn.Module:
     """Ten blocks in a row; the input has the first of ``channels``."""
     return nn.Sequential(*(block(guideline, setting, channels) for _ in range(BLOCKS_STACKED)))

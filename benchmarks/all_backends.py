@@ -1,4 +1,4 @@
-"""One checkpoint on every backend and precision that runs here, for the benchmarks."""
+"""One checkpoint on every backend and precision that runs here; other benchmarks use it."""
 
 import importlib.util
 from functools import partial
@@ -50,10 +50,13 @@ def open_all(
     checkpoint: Path, files: dict[str, Path], score_thr: float, threads: int
 ) -> dict[str, Detector]:
     """Detectors on the CPU, by backend and precision."""
-    make = partial(Detector, score_thr=score_thr, device='cpu', threads=threads)
-    detectors = {'torch fp32': make(checkpoint), 'torch bf16': make(checkpoint, precision='bf16')}
+    open_detector = partial(Detector, score_thr=score_thr, device='cpu', threads=threads)
+    detectors = {
+        'torch fp32': open_detector(checkpoint),
+        'torch bf16': open_detector(checkpoint, precision='bf16'),
+    }
     for kind, path in files.items():
         format_, _, int8 = kind.partition(' ')
         for precision in [int8] if int8 else ['fp32', 'bf16'] if kind == 'openvino' else ['fp32']:
-            detectors[f'{RUNTIMES[format_]} {precision}'] = make(path, precision=precision)
+            detectors[f'{RUNTIMES[format_]} {precision}'] = open_detector(path, precision=precision)
     return detectors

@@ -1,12 +1,14 @@
-"""What the benchmarks of single operators share: arguments, rounds, the table."""
+"""What benchmarks of competitors share: arguments, alternating rounds, the table."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from lighthead.speed.harness.quiet import quiet_libraries
 from lighthead.speed.harness.timer import Plan, Timing, Workload, intra_op_threads, measure
 
 
@@ -33,16 +35,16 @@ def run_groups(
     device = torch.device(args.device)
     where = f'{device}, {args.threads} threads' if device.type == 'cpu' else str(device)
     table = Table(title=f'{title} ({where}, torch {torch.__version__})')
-    for name in ('operator', 'median ms', 'p10', 'p90', 'times as fast'):
-        table.add_column(name, justify='left' if name == 'operator' else 'right', no_wrap=True)
+    for name in ('competitor', 'median ms', 'p10', 'p90', 'times as fast'):
+        table.add_column(name, justify='left' if name == 'competitor' else 'right', no_wrap=True)
     plan = Plan(min_time=args.seconds, rounds=args.rounds)
-    with intra_op_threads(args.threads):
+    with quiet_libraries(), intra_op_threads(args.threads):
         for case, workloads in groups:
             timings = measure(workloads, plan, device)
             _add_rows(table, case, list(timings.by_key.values()))
             if timings.interrupted:
                 break
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
 def _add_rows(table: Table, case: str, timings: Sequence[Timing]) -> None:
