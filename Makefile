@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 DEMO := configs/lighthead_shufflev2star_demo.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test demo test test-slow lint format clean
+.PHONY: help setup setup-test demo test test-slow gpu-report lint format clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,11 @@ test: setup-test  ## the tests, without the slow ones
 
 test-slow: setup-test  ## the slow tests: kills, resumes, trainings
 	$(PY) -m pytest -m slow
+
+GPU_FLAGS ?= --device cuda
+
+gpu-report: setup-test  ## measure all that a GPU should be measured for, into outputs/gpu (25 minutes)
+	$(PY) tools/speed.py gpu $(GPU_FLAGS) --out outputs/gpu
 
 lint: setup-test  ## style
 	$(VENV)/bin/ruff check .

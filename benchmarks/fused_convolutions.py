@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from op_benchmark import make_parser, run_groups
+from comparison import make_parser, run_groups
 
 from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
 from lighthead.checkpoint.safe_files import load_checkpoint_file

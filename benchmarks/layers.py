@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
-from op_benchmark import make_parser
+from comparison import make_parser
 from rich.console import Console
 from rich.table import Table
 

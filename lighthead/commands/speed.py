@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from lighthead.commands.arguments import Parser, add_debug, positive_number, whole_number
 from lighthead.errors import EXIT_INTERNAL
@@ -11,6 +12,7 @@ EXAMPLES = """
   lighthead speed detector lighthead_shufflev2star --shape 800x1200
   lighthead speed guidelines --quick --out outputs/speed
   lighthead speed table8 --only shufflenet_v2_1x --network package.module:callable --input 224
+  lighthead speed gpu --out outputs/gpu
 """
 SUBCOMMANDS = {
     'detector': 'images/s and time per part of one or several detectors (Table 7)',
@@ -19,6 +21,7 @@ SUBCOMMANDS = {
     'blocks': 'single building blocks at equal FLOPs (appendix)',
     'guidelines': 'guidelines G1 to G4: does each hold here? (Tables 1-4)',
     'breakdown': "where a network's time goes, by kind of operation (Figure 2)",
+    'gpu': 'all that a GPU should be measured for, on one page (25 minutes)',
     'compare': 'two results.json next to each other: two machines or two versions',
     'report': 'draw the report of a results.json again, without measuring',
 }
@@ -63,6 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
     _add_detector(subparsers.choices['detector'])
     _add_networks(subparsers.choices)
+    subparsers.choices['gpu'].set_defaults(device='cuda')
+    subparsers.choices['gpu'].add_argument(
+        '--data-root', metavar='DIR', help='train on this data set in COCO layout, not on the demo'
+    )
     for name, count in (('compare', 2), ('report', 1)):
         subparsers.choices[name].add_argument(
             'results', nargs=count, type=Path, metavar='RESULTS.json'
@@ -150,11 +157,22 @@ def settle_precision(args: argparse.Namespace) -> None:
         args.precision = half if args.amp else 'fp32'
 
 
+def experiment(name: str) -> ModuleType:
+    """The module that measures and lays out; only the one for GPUs needs all of lighthead."""
+    if name == 'gpu':
+        from lighthead.gpu_report import run
+
+        return run
+    from lighthead.speed.experiments import EXPERIMENTS
+
+    return EXPERIMENTS[name]
+
+
 def main(args: argparse.Namespace) -> int | None:
     """Run the subcommand, print its tables and write its files."""
     from rich.console import Console
 
-    from lighthead.speed.experiments import EXPERIMENTS, run_experiment
+    from lighthead.speed.experiments import run_experiment
     from lighthead.speed.harness.quiet import quiet_libraries
     from lighthead.speed.harness.record import read_record
     from lighthead.speed.report import prepare_folder, write_report
@@ -168,8 +186,8 @@ def main(args: argparse.Namespace) -> int | None:
         if args.subcommand == 'report':
             record = read_record(args.results[0])
         else:
-            record = run_experiment(args, EXPERIMENTS[args.subcommand])
-    page = EXPERIMENTS[record.subcommand].layout(record)
+            record = run_experiment(args, experiment(args.subcommand))
+    page = experiment(record.subcommand).layout(record)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     print_report(record, page, console)
     if args.out:
