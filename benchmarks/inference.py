@@ -36,7 +36,7 @@ from torchvision.transforms.functional import to_tensor
 from lighthead import Detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.checkpoint.specification import META_KEY
-from lighthead.deploy.precision import PRECISIONS
+from lighthead.deploy.precision import possible_precisions
 from lighthead.inference.images import read_image
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.memory import peak_memory
@@ -159,11 +159,12 @@ def table_of_batches(title: str, timings: Sequence[Timing]) -> Table:
 
 @torch.inference_mode()
 def run_torchvision_batch(
-    model: torch.nn.Module, images: Sequence[np.ndarray], device: torch.device, dtype: torch.dtype
+    model: torch.nn.Module, images: Sequence[np.ndarray], conditions: Conditions
 ) -> list:
     """From decoded images to boxes on the host."""
+    device = conditions.torch_device
     pixels = [torch.from_numpy(image).to(device).permute(2, 0, 1) / 255 for image in images]
-    with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
+    with conditions.applied():
         outputs = model(pixels)
     return [{name: values.cpu() for name, values in one.items()} for one in outputs]
 
@@ -171,8 +172,7 @@ def run_torchvision_batch(
 def measure_batches(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarray) -> None:
     """Batches of four on a GPU (or whatever device is named)."""
     device = torch.device(args.device)
-    precisions = ('fp32', 'fp16', 'bf16') if device.type == 'cuda' else ('fp32', 'bf16')
-    torch.backends.cudnn.benchmark = True
+    precisions = possible_precisions(device)
     rival = torchvision_detector().to(device)
     images, rgbs = [image] * BATCH, [rgb] * BATCH
     plan = Plan(min_time=args.seconds, rounds=args.rounds)
@@ -182,7 +182,8 @@ def measure_batches(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarray
             checkpoint = with_settings(args.checkpoint, Path(name), **settings)
             work = []
             for kind in precisions:
-                call = partial(run_torchvision_batch, rival, rgbs, device, PRECISIONS[kind])
+                conditions = Conditions(device=args.device, precision=kind)
+                call = partial(run_torchvision_batch, rival, rgbs, conditions)
                 work.append(Workload(f'torchvision: {kind}', call, BATCH))
             for kind in precisions:
                 detector = Detector(checkpoint, device, None, kind, settings['score_thr'], BATCH)

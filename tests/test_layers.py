@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / 'lighthead'
 LAYERS = (
-    ('errors', 'files', 'precision'),
+    ('errors', 'files'),
     ('schema',),
     ('download',),
     ('compat', 'ops'),

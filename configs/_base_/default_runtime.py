@@ -22,7 +22,7 @@ custom_hooks = [
     dict(type='OptimizerStepEMAHook', momentum=0.0001),
 ]
 env_cfg = dict(
-    cudnn_benchmark=True,
+    cudnn_benchmark=False,  # images come in many sizes, each of which would be benchmarked first
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )

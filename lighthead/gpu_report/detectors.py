@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from torchvision.models import detection
 from torchvision.ops import box_iou
 
-import lighthead
 from lighthead.deploy.cuda_graph import CudaGraphRecorder, Recording
 from lighthead.deploy.eager_suppression import eager_detector
 from lighthead.deploy.precision import PRECISIONS, tf32
@@ -34,15 +32,10 @@ SAME_BOX = 0.9
 """IoU from which two boxes of one class are the same detection."""
 
 
-def config_file(name: str) -> str:
-    """Path of a config that ships with lighthead."""
-    return str(Path(lighthead.__file__).parent.parent / 'configs' / f'{name}.py')
-
-
 def random_detector(width: str, seed: int = 0) -> BaseDetector:
     """A detector whose random weights give scores that differ from box to box."""
     torch.manual_seed(seed)
-    model = build_mmdet_detector(config_file(WIDTHS[width][0]))
+    model = build_mmdet_detector(WIDTHS[width][0])
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)
@@ -51,7 +44,7 @@ def random_detector(width: str, seed: int = 0) -> BaseDetector:
             nn.init.normal_(module.bias, std=0.1)
     head = model.roi_head.bbox_head
     nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.1)
-    nn.init.normal_(head.fc_cls.weight, std=0.1)
+    nn.init.normal_(head.fc_cls.weight, std=0.3)
     nn.init.normal_(head.fc_reg.weight, std=0.02)
     return model.eval()
 

@@ -14,7 +14,6 @@ import torch
 from mmengine.config import Config
 
 import lighthead
-from lighthead.data.layout import apply_data_root
 from lighthead.deploy.precision import possible_precisions, tf32
 from lighthead.gpu_report import operators
 from lighthead.gpu_report.context import NotMeasuredError, Run
@@ -23,7 +22,6 @@ from lighthead.gpu_report.detectors import (
     WIDTHS,
     Agreement,
     backend_of,
-    config_file,
     eager_reference,
     own_call,
     random_batches,
@@ -39,7 +37,6 @@ from lighthead.gpu_report.training import (
     train_steps,
     training_config,
 )
-from lighthead.speed.detectors.build import read_config
 from lighthead.speed.harness.timer import Workload
 
 IMAGES, IMAGES_QUICK = 50, 2
@@ -141,7 +138,7 @@ def training_step(run: Run) -> dict:
     result: dict = {'memory_mb': {}, 'operators': {}}
     for precision in ('fp32', 'tf32', 'amp') if run.conditions.on_gpu else ('fp32',):
         amp = precision == 'amp'
-        cfg = training_config(_config(run, CONFIGS[0]), amp, 0, STILL_RATE, scratch=True)
+        cfg = _config(run, CONFIGS[0], amp=amp, lr=STILL_RATE, workers=0)
         step = build_step(cfg, run.device, endless=False)
         if run.conditions.on_gpu:
             torch.cuda.reset_peak_memory_stats(run.device)
@@ -163,7 +160,7 @@ def steps_in_a_row(run: Run) -> dict:
     steps = STEPS_QUICK if run.conditions.quick else STEPS
     for name in CONFIGS[-1:] if run.conditions.quick else CONFIGS:
         workers = 0 if run.conditions.quick else 2
-        cfg = training_config(_config(run, name), True, workers, RATE, scratch=True)
+        cfg = _config(run, name, amp=True, lr=RATE, workers=workers)
         step = build_step(cfg, run.device, endless=True)
         values = train_steps(step, steps, run.device)
         rows.append({'config': name, 'device': run.device.type} | values)
@@ -182,15 +179,11 @@ def exported(run: Run) -> dict:
     return check_exported(random_detector('0.5x'), list(random_batches(4, run.sides)), provider)
 
 
-def _config(run: Run, name: str) -> Config:
-    cfg = read_config(config_file(name))
-    apply_data_root(cfg, str(run.data_root))
+def _config(run: Run, name: str, **flags) -> Config:
+    """A config as it is trained here, from scratch."""
     if run.conditions.quick:
-        cfg.train_dataloader.batch_size = 1
-        for step in cfg.train_dataloader.dataset.pipeline:
-            if step.type == 'Resize':
-                step.scale = run.sides[::-1]
-    return cfg
+        flags |= {'batch_size': 1, 'img_scale': run.sides[::-1]}
+    return training_config(name, data_root=str(run.data_root), from_scratch=True, **flags)
 
 
 SECTIONS: dict[str, Callable[[Run], dict]] = {

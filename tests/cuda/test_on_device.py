@@ -7,12 +7,10 @@ import torch
 import torchvision
 
 from lighthead.data.demo import write_demo
-from lighthead.data.layout import apply_data_root
 from lighthead.deploy.precision import possible_precisions
 from lighthead.gpu_report.detectors import (
     Agreement,
     backend_of,
-    config_file,
     eager_reference,
     random_batches,
     random_detector,
@@ -20,7 +18,6 @@ from lighthead.gpu_report.detectors import (
 from lighthead.gpu_report.operators import candidates, make_rois, torchvision_nms
 from lighthead.gpu_report.training import build_step, train_steps, training_config
 from lighthead.ops import batched_nms_topk, ps_roi_align
-from lighthead.speed.detectors.build import read_config
 
 KINDS = ['eager', 'fixed sizes', pytest.param('graph', marks=pytest.mark.cuda)]
 SHARES = {'fp32': 0.995, 'tf32': 0.97, 'fp16': 0.9, 'bf16': 0.6}
@@ -72,12 +69,11 @@ def test_suppression_keeps_what_torchvision_keeps(device):
     assert torch.equal(kept, torchvision_nms(boxes, scores, labels, 0.5, 100))
 
 
+@pytest.mark.slow
 def test_training_with_mixed_precision_lowers_the_loss(device, tmp_path):
     write_demo(tmp_path)
-    cfg = read_config(config_file('lighthead_shufflev2star_demo'))
-    apply_data_root(cfg, str(tmp_path))
-    cfg = training_config(cfg, amp=True, workers=0, rate=0.01, scratch=True)
-    cfg.train_dataloader.batch_size = 2
+    flags = dict(data_root=str(tmp_path), from_scratch=True, amp=True, workers=0, lr=0.01)
+    cfg = training_config('lighthead_shufflev2star_demo', batch_size=2, **flags)
     step = build_step(cfg, device, endless=False)
     values = train_steps(step, 6, device)
     assert math.isfinite(values['loss_first'])

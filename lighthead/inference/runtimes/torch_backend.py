@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn import fuse_conv_bn
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from lighthead.deploy.cuda_graph import CudaGraphRecorder, RecordedCalls, Recorder
 from lighthead.deploy.eager_suppression import EagerSuppression, eager_detector
 from lighthead.deploy.fixed_size import fixed_size_detector, pack, unpack
+from lighthead.deploy.fold_norms import fold_norms
 from lighthead.deploy.fused_conv import fuse_convs, fusion_works
 from lighthead.deploy.inference_settings import is_supported
 from lighthead.deploy.precision import PRECISIONS, check_precision, tf32
@@ -98,8 +98,8 @@ class MmdetBackend:
 
     def __init__(self, model: BaseDetector, device: torch.device, precision: str) -> None:
         self.device, self.precision = device, precision
-        model = fuse_conv_bn(model.eval()).requires_grad_(False)
-        self.model = model.to(device, memory_format=torch.channels_last)
+        fold_norms(model.eval())
+        self.model = model.requires_grad_(False).to(device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from lighthead.deploy.precision import PRECISIONS, check_precision, possible_precisions, tf32
 from lighthead.errors import UserError
-from lighthead.precision import DTYPES, float32_products
 from lighthead.speed.harness.timer import Plan
 
+CPU = torch.device('cpu')
 QUICK_SECONDS = 35
 """Measuring time of a quick run; building and reporting come on top."""
 
@@ -21,7 +22,7 @@ class Conditions:
     Attributes:
         threads: CPU threads; None: what torch takes, one for the paper's ARM columns.
         shape: Height and width; None: what the table says.
-        precision: See :mod:`lighthead.precision`.
+        precision: See :mod:`lighthead.deploy.precision`.
         memory: Whether peak memory is measured too (never in a quick run).
     """
 
@@ -51,7 +52,7 @@ class Conditions:
     @property
     def dtype(self) -> torch.dtype:
         """What convolutions and fully connected layers compute in."""
-        return DTYPES[self.precision]
+        return PRECISIONS[self.precision]
 
     @property
     def all_threads(self) -> int:
@@ -60,13 +61,19 @@ class Conditions:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Compute in this precision: TF32 on or off, autocast for fp16 and bf16."""
+        """Compute in this precision: TF32 on or off, autocast for fp16 and bf16.
+
+        cuDNN benchmarks its algorithms, since the sizes that are timed repeat.
+        """
         half = self.dtype is not torch.float32
-        with (
-            float32_products(self.precision, cudnn_benchmark=True),
-            torch.autocast(self.torch_device.type, self.dtype if half else None, enabled=half),
-        ):
-            yield
+        device, dtype = self.torch_device.type, self.dtype if half else None
+        cudnn = torch.backends.cudnn
+        before, cudnn.benchmark = cudnn.benchmark, True
+        try:
+            with tf32(self.precision == 'tf32'), torch.autocast(device, dtype, enabled=half):
+                yield
+        finally:
+            cudnn.benchmark = before
 
     def plan(self, share: float = 1.0, seconds: float = QUICK_SECONDS) -> Plan:
         """How long to measure a group that may take this share of a quick run's seconds."""
@@ -76,7 +83,7 @@ class Conditions:
 
     def on_cpu(self, threads: int) -> 'Conditions':
         """The same conditions on the CPU with so many threads."""
-        precision = self.precision if self.precision in possible_precisions('cpu') else 'fp32'
+        precision = self.precision if self.precision in possible_precisions(CPU) else 'fp32'
         return replace(self, device='cpu', threads=threads, precision=precision)
 
     def describe(self) -> dict:
@@ -84,11 +91,6 @@ class Conditions:
         values = asdict(self) | {'device': self.torch_device.type, 'threads': self.all_threads}
         del values['memory']
         return values
-
-
-def possible_precisions(device_type: str) -> tuple[str, ...]:
-    """Names of the precisions that can be timed on a kind of device."""
-    return ('fp32', 'tf32', 'bf16', 'fp16') if device_type == 'cuda' else ('fp32', 'bf16')
 
 
 def checked(conditions: Conditions) -> Conditions:
@@ -104,10 +106,5 @@ def checked(conditions: Conditions) -> Conditions:
         count = torch.cuda.device_count()
         there = f'torch sees {count} GPU(s), numbered from 0' if count else 'torch sees no GPU here'
         raise UserError(f'--device {name}: {there}; use --device cpu or one that is there.')
-    possible = possible_precisions(device.type)
-    if conditions.precision not in possible:
-        raise UserError(
-            f'--precision {conditions.precision} cannot be timed on {name}: '
-            f'choose from {", ".join(possible)}.'
-        )
+    check_precision(device, conditions.precision)
     return conditions

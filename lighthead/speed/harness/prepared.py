@@ -1,13 +1,12 @@
 """A network, ready to be timed: eval mode, random weights, random images."""
 
-import copy
 from collections.abc import Callable
 
 import torch
 import torch.nn as nn
-from mmcv.cnn import fuse_conv_bn
 from torch import Tensor
 
+from lighthead.deploy.fold_norms import fold_norms
 from lighthead.errors import UserError
 from lighthead.speed.harness.conditions import Conditions
 
@@ -23,27 +22,13 @@ def random_images(shape: tuple[int, ...], conditions: Conditions) -> Tensor:
 
 def place(model: nn.Module, conditions: Conditions) -> nn.Module:
     """Put a network where and how the conditions say, without gradients."""
-    model = model.eval().to(conditions.torch_device).requires_grad_(False)
+    model = model.eval().to(conditions.torch_device)
     if conditions.fuse_bn:
         fold_norms(model)
+    model.requires_grad_(False)
     if conditions.channels_last:
         model = model.to(memory_format=torch.channels_last)
     return model
-
-
-def fold_norms(model: nn.Module) -> None:
-    """Fold batch norms into the convolutions before them, in place, with mmcv's function.
-
-    It folds a norm into the convolution that its module registers before it. Where several
-    norms share a convolution (RTMDet's heads), each gets a copy of its own first.
-    """
-    convolutions = set()
-    for name, module in list(model.named_modules(remove_duplicate=False)):
-        if isinstance(module, nn.Conv2d):
-            if module in convolutions:
-                model.set_submodule(name, copy.deepcopy(module))
-            convolutions.add(module)
-    fuse_conv_bn(model)
 
 
 def prepare_model(build: Callable[[], nn.Module], conditions: Conditions) -> nn.Module:
