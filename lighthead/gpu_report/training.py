@@ -118,7 +118,7 @@ def operator_shares(call: Callable[[], object], device: torch.device) -> dict[st
     """Fractions of an operator's time in one call, largest first; dense layers together."""
     on_gpu = device.type == 'cuda'
     kinds = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
-    with profile(activities=kinds) as profiler:
+    with profile(activities=kinds, acc_events=True) as profiler:
         call()
         synchronise(device)
     spent: Counter[str] = Counter()
