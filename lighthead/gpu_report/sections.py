@@ -43,6 +43,7 @@ IMAGES, IMAGES_QUICK = 50, 2
 STEPS, STEPS_QUICK = 200, 2
 RATE = 0.002
 """Learning rate of the steps in a row: constant, since there is no warm-up."""
+TESTS_SECONDS = 300
 COVERS = 'a normalised batch on the device to boxes on the host'
 COVERS_OPERATOR = 'an operator, its inputs on the device'
 COVERS_STEP = 'a training step: forward with all losses, backward, optimizer'
@@ -74,7 +75,8 @@ def cuda_tests(run: Run) -> dict:
     if not tests.is_dir():
         raise NotMeasuredError('the tests come with a checkout of the repository')
     command = [sys.executable, '-m', 'pytest', '-q', '-n', '0', '-m', 'cuda', str(tests)]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=tests.parent.parent)
+    root = tests.parent.parent
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=TESTS_SECONDS)
     summary = ended.stdout.strip().splitlines()[-1] if ended.stdout.strip() else 'no output'
     if ended.returncode:
         raise RuntimeError(f'{summary}; run: {" ".join(command[1:])}')
