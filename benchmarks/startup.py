@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from comparison import make_parser
 from all_backends import RUNTIMES, export_all
+from comparison import make_parser
 from rich.console import Console
 from rich.table import Table
 

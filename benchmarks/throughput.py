@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from comparison import make_parser
 from all_backends import export_all, open_all
+from comparison import make_parser
 from rich.console import Console
 from rich.table import Table
 
