@@ -98,7 +98,7 @@ def train_steps(step: TrainingStep, steps: int, device: torch.device) -> dict:
             batch = next(source)
             waited += time.perf_counter() - before
             step.batches = iter([batch])
-            losses.append(float(step()['loss']))
+            losses.append(step()['loss'].item())
             if not math.isfinite(losses[-1]):
                 raise ArithmeticError(f'the loss of step {index + 1} is {losses[-1]}')
         synchronise(device)
