@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,7 +25,7 @@ class StopRequest:
         self.finish_iteration = False
         self._received: int | None = None
         self._process = os.getpid()
-        self._previous: dict[int, object] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> 'StopRequest':
         if threading.current_thread() is threading.main_thread():
