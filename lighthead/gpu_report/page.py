@@ -207,5 +207,5 @@ def _sections(sections: dict) -> Table:
     for name, values in sections.items():
         state = values.get('failed') and f'failed: {values["failed"]}'
         state = state or (f'{ABSENT}: {values[ABSENT]}' if ABSENT in values else 'done')
-        lines.append([name, values.get('summary', state), number(values['seconds'])])
+        lines.append([name, values.get('summary', state), f'{values["seconds"]:.1f}'])
     return Table('Sections of this run', ['section', 'state', 'seconds'], lines, text_columns=2)

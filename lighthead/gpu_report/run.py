@@ -25,7 +25,7 @@ MINUTES = 25
 
 def measure(bench: Bench, args: Namespace) -> Record:
     """All sections; those that failed are listed in ``findings['failed']``."""
-    record = bench.record('gpu', 'lighthead on this GPU')
+    record = bench.record('gpu', 'lighthead on a GPU')
     with tempfile.TemporaryDirectory() as folder, bench.stoppable():
         root = Path(args.data_root) if args.data_root else Path(folder)
         if not args.data_root:

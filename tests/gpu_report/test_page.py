@@ -39,7 +39,7 @@ def a_row(key, device='cpu', precision='fp32', **other):
 @pytest.fixture
 def record():
     """A record of a CPU on which nothing was measured."""
-    empty = Bench(Conditions()).record('gpu', 'lighthead on this GPU')
+    empty = Bench(Conditions()).record('gpu', 'lighthead on a GPU')
     sections = {'export': {'not measured': 'why', 'seconds': 0.1}}
     empty.findings = {'sections': sections, 'failed': {}, 'sides': (800, 1200)}
     return empty
