@@ -81,7 +81,7 @@ def time_stages(detector: Detector, paths: Sequence[Path], folder: Path) -> Stag
         resized = detector.preprocess.resize(image)
         decoded = time.perf_counter()
         batch = detector.backend.make_batch(detector.preprocess, [resized])
-        detector.backend(batch, [resized.shape[:2]], detector.score_thr)
+        detector.backend(batch, [resized.shape[:2]])
         detected = time.perf_counter()
         detections = detector(image)
         begun = time.perf_counter()

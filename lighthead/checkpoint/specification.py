@@ -29,7 +29,7 @@ from lighthead.checkpoint.modern_spec import ModernSpec
 from lighthead.checkpoint.preprocess_settings import PreprocessSettings
 from lighthead.errors import UserError
 from lighthead.schema import Closed, Share
-from lighthead.weights.sources import EARLIER_KEY
+from lighthead.weights.facts import EARLIER_KEY
 
 META_KEY = 'specification'
 """Of a checkpoint's ``meta``."""

@@ -14,8 +14,8 @@ from lighthead.checkpoint.build_model import build_detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.check_export import check_export, compared, require_agreement
-from lighthead.deploy.inference_settings import InferenceSettings
 from lighthead.deploy.metadata import SIZE_DIVISOR, ExportMeta
+from lighthead.deploy.model_settings import read_settings
 from lighthead.deploy.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured, measure, validation_split
@@ -79,7 +79,7 @@ def load_for_export(options: Namespace) -> tuple[BaseDetector, ExportMeta]:
         classes=list(specification.classes),
         category_ids=list(specification.category_ids),
         preprocess=preprocess,
-        settings=InferenceSettings.from_model(model),
+        settings=read_settings(model),
         version=lighthead.__version__,
         opset=0 if options.format == 'torch' else OPSET,
     )

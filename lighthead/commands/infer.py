@@ -29,7 +29,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         metavar='INPUT',
         help="image, video, folder, a glob in quotes, e.g. 'photos/**/*.jpg', a camera's number, "
-        'or an address (rtsp://, http://)',
+        'an address (rtsp://, http://), or - for images or a video from standard input',
     )
     parser.add_argument(
         '--live', action='store_true', help='drop frames of videos and streams to keep up'

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lighthead.deploy.box_decoding import DeltaDecoder, DistributionDecoder
 from lighthead.deploy.inference_settings import InferenceSettings
+from lighthead.deploy.model_settings import read_settings
 
 ABSENT = -1.0
 """Score of what is only padding."""
@@ -83,7 +84,7 @@ class Candidates(nn.Module):
 
     def __init__(self, model: BaseDetector) -> None:
         super().__init__()
-        settings = InferenceSettings.from_model(model)
+        settings = read_settings(model)
         rpn = model.rpn_head
         strides = rpn.prior_generator.strides
         self.levels = nn.ModuleList(

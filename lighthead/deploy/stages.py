@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lighthead.deploy.box_decoding import DeltaDecoder
 from lighthead.deploy.dense import DenseMaps, DenseNetwork
 from lighthead.deploy.inference_settings import InferenceSettings
+from lighthead.deploy.model_settings import read_settings
 from lighthead.deploy.proposals import Candidates
 from lighthead.models.quality_roi_head import QualityRoIHead
 
@@ -90,7 +91,7 @@ class DetectorStages(nn.Module):
         pooling: Callable[[InferenceSettings, int], Pooling],
     ) -> None:
         super().__init__()
-        self.settings = InferenceSettings.from_model(model)
+        self.settings = read_settings(model)
         self.dense = DenseNetwork(model)
         self.candidates = Candidates(model)
         self.head = RCNNHead(model.roi_head.bbox_head, self.dense.channels)

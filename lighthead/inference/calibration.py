@@ -27,7 +27,7 @@ def calibration_inputs(
     """
     for path in calibration_files(folder, limit):
         image = preprocess.resize(read_image(path))
-        batch = preprocess.batch([image], channels_last=False).numpy()
+        batch = preprocess.batch([image])
         sizes = np.asarray([image.shape[:2]], np.float32)
         yield dict(zip(INPUTS, (batch, sizes), strict=True))
 

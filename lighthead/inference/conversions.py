@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lighthead.errors import UserError
+from lighthead.errors import missing_extra
 
 if TYPE_CHECKING:
     import pandas
@@ -21,10 +21,11 @@ def to_coco(
     detections: 'Detections', image_id: int, category_ids: Sequence[int] | None
 ) -> list[dict]:
     """See :meth:`lighthead.inference.results.Detections.to_coco`."""
+    known = bool(category_ids) and None not in category_ids
     return [
         dict(
             image_id=image_id,
-            category_id=int(category_ids[label]) if category_ids else int(label) + 1,
+            category_id=int(category_ids[label]) if known else int(label) + 1,
             bbox=[round(float(v), 3) for v in (x1, y1, x2 - x1, y2 - y1)],
             score=round(float(score), 6),
         )
@@ -111,7 +112,4 @@ def import_extra(package: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise UserError(
-            f"{package} is not installed: pip install 'lighthead[{extra}]' or pip install "
-            f'{package}.'
-        ) from error
+        raise missing_extra(package, extra) from error

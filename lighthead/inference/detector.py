@@ -1,47 +1,26 @@
-"""The detector from one file alone: ``Detector(path)(image)``."""
+"""The detector from one file alone: ``Detector(path)(image)``.
+
+Neither torch nor mmdet is imported here, so that an exported file runs without them.
+"""
 
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
-import torch
 
-from lighthead.checkpoint.build_model import build_detector
-from lighthead.checkpoint.safe_files import load_checkpoint_file
-from lighthead.checkpoint.specification import read_specification
-from lighthead.deploy.precision import check_precision
 from lighthead.errors import UserError
 from lighthead.inference.images import ImageError, ImageLike, read_image
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.read_ahead import default_workers, ordered_map, windows
 from lighthead.inference.results import Detections
-from lighthead.inference.runtimes.backend import (
-    Backend,
-    RawDetections,
-    check_backend,
-    check_threads,
-    choose_device,
-)
+from lighthead.inference.runtimes.backend import OpenedModel, RawDetections, check_threads
 from lighthead.inference.runtimes.exported import is_exported, open_exported
-from lighthead.inference.runtimes.torch_backend import torch_backend
-from lighthead.zoo import locate_model
 
 WINDOW = 8
 """Of many images, this many batches are read ahead to find images of the same padded size."""
-
-
-class OpenedModel(NamedTuple):
-    """A detector's file, ready to run."""
-
-    backend: Backend
-    preprocess: Preprocess
-    classes: list[str]
-    category_ids: list[int]
-    iou_thr: float
-    """Of the suppression within a class."""
 
 
 class ImageResult(NamedTuple):
@@ -80,8 +59,7 @@ class Detector:
     Args:
         path: A model's name (``'lighthead-people'``, or another form that
             :func:`lighthead.zoo.locate_model` knows), a checkpoint of lighthead, or a file that
-            tools/export.py wrote (.onnx,
-            .xml, .pt2); class names and preprocessing travel in it.
+            lighthead export wrote (.onnx, .xml, .pt2); class names and preprocessing travel in it.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...; None takes a GPU where there is one.
         backend: ``'torch'``, ``'onnxruntime'`` or ``'openvino'``; None chooses by the file.
         precision: ``'fp32'`` (exact), ``'tf32'`` (float32 with rounded products, on GPUs),
@@ -103,7 +81,7 @@ class Detector:
     def __init__(
         self,
         path: str | os.PathLike,
-        device: str | torch.device | None = None,
+        device: Any = None,
         backend: str | None = None,
         precision: str | None = None,
         score_thr: float = 0.3,
@@ -117,7 +95,8 @@ class Detector:
             raise UserError(f'batch_size={batch_size} is less than 1.')
         self.batch_size = batch_size
         check_threads(threads)
-        opened = _open(path, device, backend, precision, threads, trust)
+        self.path = _local_file(path)
+        opened = _open(self.path, device, backend, precision, threads, trust)
         self.backend, self.preprocess, self.classes, self.category_ids, self.iou_thr = opened
         self.device = self.backend.device
 
@@ -220,7 +199,7 @@ class Detector:
         return [results[index] for index in range(len(loaded))]
 
     def _run(self, resized: Sequence[np.ndarray]) -> list[RawDetections]:
-        batch = self.preprocess.batch(resized, self.device, self.backend.channels_last)
+        batch = self.backend.make_batch(self.preprocess, resized)
         return self.backend(batch, [image.shape[:2] for image in resized])
 
     def _finish(self, one: _Loaded, raw: RawDetections, wanted: _Wanted) -> Detections:
@@ -255,15 +234,24 @@ class Detector:
         return _Wanted(threshold, classes, class_agnostic)
 
 
+def _local_file(path: str | os.PathLike) -> str | os.PathLike:
+    """The file that a model's name or address means; it may be fetched."""
+    if is_exported(path) and ':' not in os.fspath(path):
+        return path
+    # Only names, addresses and checkpoints need the zoo, which reads checkpoints with torch.
+    from lighthead.zoo import locate_model
+
+    return locate_model(path)
+
+
 def _open(
     path: str | os.PathLike,
-    device: str | torch.device | None,
+    device: Any,
     backend: str | None,
     precision: str | None,
     threads: int | None,
     trust: bool,
 ) -> OpenedModel:
-    path = locate_model(path)
     if is_exported(path):
         device = 'cpu' if device is None else device
         runtime, meta = open_exported(path, backend, device, precision, threads, trust)
@@ -272,36 +260,10 @@ def _open(
         return OpenedModel(
             runtime, preprocess, list(meta.classes), list(meta.category_ids), iou_thr
         )
-    return _open_checkpoint(path, device, backend, precision or 'fp32', threads, trust)
+    # Only a checkpoint needs torch and mmdet, which take seconds to import.
+    from lighthead.inference.runtimes.checkpoint import open_checkpoint
 
-
-def _open_checkpoint(
-    path: str | os.PathLike,
-    device: str | torch.device | None,
-    backend: str | None,
-    precision: str,
-    threads: int | None,
-    trust: bool,
-) -> OpenedModel:
-    if check_backend(backend) != 'torch':
-        raise UserError(
-            f'The backend {backend!r} runs exported files, and {path} is a checkpoint: export '
-            'it with tools/export.py first.'
-        )
-    chosen = choose_device(device)
-    check_precision(chosen, precision)
-    checkpoint = load_checkpoint_file(path, trust=trust)
-    specification = read_specification(checkpoint['meta'], path)
-    model = build_detector(specification, checkpoint['state_dict'], path)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return OpenedModel(
-        torch_backend(model, chosen, precision),
-        Preprocess.from_settings(specification.preprocess),
-        list(specification.classes),
-        list(specification.category_ids),
-        specification.detector.test_cfg.rcnn.nms.iou_threshold,
-    )
+    return open_checkpoint(path, device, backend, precision, threads, trust)
 
 
 def _unwrap(result: ImageResult) -> Detections:

@@ -22,6 +22,8 @@ VIDEO_SUFFIXES = frozenset((
 
 STREAM_SCHEMES = ('rtsp://', 'rtsps://', 'rtmp://', 'http://', 'https://', 'udp://', 'tcp://')
 """Beginnings of addresses that OpenCV opens as videos."""
+STDIN = '-'
+"""Standard input: a video, or JPEG or PNG files one after the other."""
 
 
 class Inputs(NamedTuple):
@@ -42,7 +44,7 @@ def is_video(path: Path | str) -> bool:
 
 
 def is_stream(path: Path | str) -> bool:
-    """Whether it is a camera's number or an address, not a file."""
+    """Whether it is a camera's number, an address or standard input, not a file."""
     return isinstance(path, str)
 
 
@@ -51,7 +53,8 @@ def expand_inputs(arguments: Sequence[str]) -> Inputs:
 
     A file counts whatever its suffix. Of a folder, the images and videos
     directly in it count (by suffix); so do those that a glob matches, and
-    ``'folder/**/*'`` goes through subfolders. A number that is no file is a camera.
+    ``'folder/**/*'`` goes through subfolders. A number that is no file is a camera,
+    and ``-`` standard input.
 
     Raises:
         UserError: nothing matches.
@@ -89,7 +92,7 @@ def _expand(argument: str) -> Iterable[Path | str]:
             return _media(Path(entry.path) for entry in entries)
     if os.path.lexists(argument):
         return [Path(argument)]
-    if argument.isdigit() or argument.lower().startswith(STREAM_SCHEMES):
+    if argument == STDIN or argument.isdigit() or argument.lower().startswith(STREAM_SCHEMES):
         return [argument]
     try:
         return _media(Path(match) for match in glob.iglob(argument, recursive=True))

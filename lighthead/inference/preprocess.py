@@ -1,21 +1,29 @@
 """From images to the network's input, and from its boxes back to the images.
 
 The numbers come from the checkpoint's config: the ``Resize`` of its test
-pipeline and its ``data_preprocessor``. The arithmetic is mmdet's, bit for bit.
+pipeline and its ``data_preprocessor``. The arithmetic is mmdet's, bit for bit,
+without mmcv and torch, so that exported files run where neither is installed.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import cv2
-import mmcv
 import numpy as np
-import torch
-from torch import Tensor
 
-from lighthead.checkpoint.preprocess_settings import PreprocessSettings
+if TYPE_CHECKING:
+    from lighthead.checkpoint.preprocess_settings import PreprocessSettings
+
+INTERPOLATIONS = {
+    'nearest': cv2.INTER_NEAREST,
+    'bilinear': cv2.INTER_LINEAR,
+    'bicubic': cv2.INTER_CUBIC,
+    'area': cv2.INTER_AREA,
+    'lanczos': cv2.INTER_LANCZOS4,
+}
+"""mmcv's names."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Preprocess:
         scale: (long side, short side) to fit into, or (width, height) without
             ``keep_ratio``; None keeps the size.
         keep_ratio: Whether the aspect ratio is kept.
-        interpolation: OpenCV's name, as in mmcv.
+        interpolation: One of :data:`INTERPOLATIONS`.
         mean, std: Per channel, in the network's channel order, over 0..255.
         swap_channels: Whether the network wants RGB (images are BGR).
         pad_divisor: Height and width are padded to multiples of it, at the
@@ -44,7 +52,7 @@ class Preprocess:
     pad_value: float = 0.0
 
     @classmethod
-    def from_settings(cls, settings: PreprocessSettings) -> 'Preprocess':
+    def from_settings(cls, settings: 'PreprocessSettings') -> 'Preprocess':
         """What a checkpoint's specification says."""
         return cls(**settings.model_dump())
 
@@ -58,7 +66,8 @@ class Preprocess:
             return size
         if not self.keep_ratio:
             return self.scale[1], self.scale[0]
-        width, height = mmcv.rescale_size((size[1], size[0]), self.scale)
+        factor = min(max(self.scale) / max(size), min(self.scale) / min(size))
+        height, width = (int(side * factor + 0.5) for side in size)
         return max(height, 1), max(width, 1)
 
     def padded_size(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -72,43 +81,37 @@ class Preprocess:
         height, width = self.resized_size(image.shape[:2])
         if (height, width) == image.shape[:2]:
             return image
-        return mmcv.imresize(image, (width, height), interpolation=self.interpolation)
+        return cv2.resize(image, (width, height), interpolation=INTERPOLATIONS[self.interpolation])
 
-    def batch(
-        self,
-        images: Sequence[np.ndarray],
-        device: torch.device | str = 'cpu',
-        channels_last: bool = True,
-    ) -> Tensor:
+    def batch(self, images: Sequence[np.ndarray], channels_last: bool = False) -> np.ndarray:
         """Normalise resized images, pad them to the largest and stack them.
 
         Args:
             images: ``uint8`` BGR (h, w, 3), already resized.
-            device: Where to put the batch; on a GPU it is also normalised there.
-            channels_last: Whether the channels lie beside each other in memory, or
-                plane after plane (on a CPU).
+            channels_last: Whether a pixel's channels are neighbours in memory, as
+                torch's convolutions want them, or the array is contiguous.
 
         Returns:
             ``float32`` (B, 3, H, W).
         """
-        sizes = [image.shape[:2] for image in images]
-        divisor = self.pad_divisor
-        height = math.ceil(max(h for h, _ in sizes) / divisor) * divisor
-        width = math.ceil(max(w for _, w in sizes) / divisor) * divisor
-        if torch.device(device).type != 'cpu':
-            batch = torch.empty(len(images), height, width, 3, device=device).permute(0, 3, 1, 2)
-            fill = self._fill_on_device
-        elif channels_last:
+        height, width = self.batch_size([image.shape[:2] for image in images])
+        if channels_last:
             batch = np.empty((len(images), height, width, 3), np.float32).transpose(0, 3, 1, 2)
-            fill = self._fill
         else:
             batch = np.empty((len(images), 3, height, width), np.float32)
-            fill = self._fill_planes
-        for row, image, (h, w) in zip(batch, images, sizes, strict=True):
+        fill = self._fill if channels_last else self._fill_planes
+        for row, image in zip(batch, images, strict=True):
+            h, w = image.shape[:2]
             fill(row[:, :h, :w], image)
             row[:, h:] = self.pad_value
             row[:, :h, w:] = self.pad_value
-        return torch.as_tensor(batch)
+        return batch
+
+    def batch_size(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """(height, width) of a batch of resized images of these (height, width)."""
+        divisor = self.pad_divisor
+        height, width = (max(sides) for sides in zip(*sizes, strict=True))
+        return math.ceil(height / divisor) * divisor, math.ceil(width / divisor) * divisor
 
     def restore(self, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Boxes (N, 4) of the resized image in the frame of the original, clipped to it."""
@@ -119,31 +122,17 @@ class Preprocess:
 
     def _table(self) -> np.ndarray:
         """The 256 results per channel (256, 3): far faster than the arithmetic."""
-        values = torch.arange(256.0)[:, None]
-        return ((values - torch.tensor(self.mean)) / torch.tensor(self.std)).numpy()
+        values = np.arange(256, dtype=np.float32)[:, None]
+        return (values - np.float32(self.mean)) / np.float32(self.std)
 
-    def _fill(self, place: np.ndarray, image: np.ndarray) -> None:
-        """Normalise an image (h, w, 3) into ``place`` (3, h, w), in channels-last memory."""
+    def _fill(self, target: np.ndarray, image: np.ndarray) -> None:
+        """Normalise an image (h, w, 3) into ``target`` (3, h, w), in channels-last memory."""
         if self.swap_channels:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        cv2.LUT(image, self._table()[:, None], dst=place.transpose(1, 2, 0))
+        cv2.LUT(image, self._table()[:, None], dst=target.transpose(1, 2, 0))
 
-    def _fill_planes(self, place: np.ndarray, image: np.ndarray) -> None:
+    def _fill_planes(self, target: np.ndarray, image: np.ndarray) -> None:
         """The same, plane by plane."""
-        for channel, (plane, table) in enumerate(zip(place, self._table().T, strict=True)):
+        for channel, (plane, table) in enumerate(zip(target, self._table().T, strict=True)):
             source = 2 - channel if self.swap_channels else channel
             cv2.LUT(cv2.extractChannel(image, source), np.ascontiguousarray(table), dst=plane)
-
-    def _fill_on_device(self, place: Tensor, image: np.ndarray) -> None:
-        device = place.device
-        pixels = torch.from_numpy(image).to(device, non_blocking=True)
-        if self.swap_channels:
-            pixels = pixels.flip(2)
-        mean, std = (_on(device, tuple(values)) for values in (self.mean, self.std))
-        place.copy_(((pixels.float() - mean) / std).permute(2, 0, 1))
-
-
-@functools.cache
-def _on(device: torch.device | str, values: tuple[float, ...]) -> Tensor:
-    """Numbers on a device, transferred once."""
-    return torch.tensor(values, device=device)

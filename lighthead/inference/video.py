@@ -12,7 +12,7 @@ import numpy as np
 from lighthead.errors import UserError
 from lighthead.files import printable, put_in_place, temporary_path
 from lighthead.inference.images import ImageError
-from lighthead.inference.inputs import is_stream
+from lighthead.inference.inputs import STDIN, is_stream
 from lighthead.inference.read_ahead import windows
 
 CODECS = {'.mp4': 'mp4v', '.avi': 'MJPG'}
@@ -28,7 +28,8 @@ class VideoReader:
     """Frames of a video or a stream, ``uint8`` BGR (H, W, 3), upright as the file says.
 
     Args:
-        path: A file; as a string, also a camera's number or an address (rtsp://, http://).
+        path: A file; as a string, also a camera's number, an address (rtsp://, http://), or ``-``
+            for standard input.
 
     Attributes:
         fps: Frames per second, 25 where the file does not say.
@@ -103,6 +104,8 @@ def _open_file(path: str | os.PathLike) -> cv2.VideoCapture:
 def _open_stream(address: str) -> cv2.VideoCapture:
     if address.isdigit():
         return cv2.VideoCapture(int(address))
+    if address == STDIN:
+        return cv2.VideoCapture('pipe:0', cv2.CAP_FFMPEG)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, NETWORK_TIMEOUT_MS]
     timeouts += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, NETWORK_TIMEOUT_MS]
     return cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
@@ -165,9 +168,10 @@ class VideoWriter:
     def _keep(self) -> None:
         """Rename the file, unless a full disk cut it off, which OpenCV does not report."""
         capture = cv2.VideoCapture(os.fspath(self._part))
-        written = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        capture.set(cv2.CAP_PROP_POS_FRAMES, self._count - 1)
+        complete, _ = capture.read()
         capture.release()
-        if self._count and written < self._count:
+        if self._count and not complete:
             self._part.unlink(missing_ok=True)
             raise UserError(
                 f'{printable(self.path)} could not be written completely: is the disk full?'

@@ -1,8 +1,16 @@
-"""ImageNet- or detection-pretrained backbones: find, download, convert, load and check them."""
+"""ImageNet- or detection-pretrained backbones: find, download, convert, load and check them.
 
-from lighthead.weights.loading import LoadReport, load_pretrained
-from lighthead.weights.preprocessing import adapt_model_cfg, check_preprocessor, from_scratch
-from lighthead.weights.sources import WeightSource, resolve_weight_source
+What the package offers is imported when it is asked for, so that a file's facts can be read
+(:mod:`lighthead.weights.facts`) where torch is not installed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lighthead.weights.loading import LoadReport, load_pretrained
+    from lighthead.weights.preprocessing import adapt_model_cfg, check_preprocessor, from_scratch
+    from lighthead.weights.sources import WeightSource, resolve_weight_source
 
 __all__ = [
     'LoadReport',
@@ -13,3 +21,18 @@ __all__ = [
     'load_pretrained',
     'resolve_weight_source',
 ]
+_MODULES = {
+    'LoadReport': 'loading',
+    'load_pretrained': 'loading',
+    'adapt_model_cfg': 'preprocessing',
+    'check_preprocessor': 'preprocessing',
+    'from_scratch': 'preprocessing',
+    'WeightSource': 'sources',
+    'resolve_weight_source': 'sources',
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from lighthead.schema import Closed, Triple
 
+EARLIER_KEY = 'config_json'
+"""What the ``meta`` of detectors' checkpoints had before their specification and their facts."""
 Mean = Annotated[float, Field(ge=-1000, le=1000)]
 Std = Annotated[float, Field(ge=1e-4, le=1000)]
 

@@ -14,15 +14,13 @@ from mmengine.logging import print_log
 
 from lighthead.errors import UserError
 from lighthead.weights import fetch, layouts
-from lighthead.weights.facts import ImageFacts
+from lighthead.weights.facts import EARLIER_KEY, ImageFacts
 from lighthead.weights.files import WeightFile, read_weight_file
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 META_KEY = 'preprocessing'
 """Under this key of ``meta``, checkpoints of lighthead carry :meth:`WeightSource.to_meta`."""
-EARLIER_KEY = 'config_json'
-"""What detectors' checkpoints had before they had :data:`META_KEY`."""
 MAX_NUMBER = 1e6
 """Larger numbers in a file's ``meta`` are not worth a multiplication."""
 

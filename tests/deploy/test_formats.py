@@ -256,8 +256,8 @@ def test_other_padding_is_refused(tmp_path):
 
 
 def test_unmatched_detections_need_an_explanation(detector_model):
-    from lighthead.deploy import exportable_detector
     from lighthead.deploy.check_export import compare_batch
+    from lighthead.deploy.exportable_suppression import exportable_detector
 
     module = exportable_detector(detector_model)
 

@@ -13,9 +13,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from lighthead.deploy import exportable_detector, fixed_size
+from lighthead.deploy import fixed_size
 from lighthead.deploy.check_export import check_export
 from lighthead.deploy.eager_suppression import eager_detector
+from lighthead.deploy.exportable_suppression import exportable_detector
 from lighthead.deploy.fixed_size import fixed_size_detector
 from lighthead.inference.runtimes.exported import open_exported
 from lighthead.inference.runtimes.torch_backend import EagerBackend, MmdetBackend, torch_backend

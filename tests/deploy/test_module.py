@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lighthead.deploy import exportable_detector
 from lighthead.deploy.exportable_nms import suppress
-from lighthead.deploy.inference_settings import InferenceSettings, is_supported
+from lighthead.deploy.exportable_suppression import exportable_detector
+from lighthead.deploy.model_settings import is_supported, read_settings
 from lighthead.deploy.topk import stable_topk
 from lighthead.errors import UserError
 from lighthead.inference.runtimes.torch_backend import EagerBackend, MmdetBackend, torch_backend
@@ -109,15 +109,15 @@ def test_topk_breaks_ties_by_index():
 
 def test_low_thresholds_bound_the_candidates():
     model = random_detector(small_config(score_thr=0.0))
-    settings = InferenceSettings.from_model(model)
+    settings = read_settings(model)
     assert settings.max_candidates is None  # 900 in all
     model.test_cfg.rpn.max_per_img = 3000
-    assert InferenceSettings.from_model(model).max_candidates == 5000
+    assert read_settings(model).max_candidates == 5000
 
 
 def test_other_detectors_are_refused():
     with pytest.raises(UserError, match='Only LightHeadRCNN'):
-        InferenceSettings.from_model(torch.nn.Identity())
+        read_settings(torch.nn.Identity())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from lighthead.files import fitting_name
-from lighthead.inference.inputs import is_stream, is_video, real_path
+from lighthead.inference.inputs import STDIN, is_stream, is_video, real_path
 from lighthead.inference.video import CODECS
 
 IMAGE_FORMATS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp')
@@ -46,6 +46,8 @@ def drawing_names(paths: Sequence[Path | str], folder: Path) -> list[str]:
 
 
 def _stem_and_suffix(path: Path | str) -> tuple[str, str]:
+    if path == STDIN:
+        return 'stdin', '.mp4'
     if is_stream(path):
         stem = ''.join(c if c.isalnum() else '_' for c in str(path).split('://')[-1].split('@')[-1])
         return f'camera_{stem}' if stem.isdigit() else stem, '.mp4'

@@ -13,7 +13,6 @@ from lighthead.inference.detector import Detector
 from lighthead.inference.jobs.formats import FORMATS
 from lighthead.inference.jobs.journal import ErrorFile, Journal, repair_journal
 from lighthead.inference.jobs.options import InferOptions
-from lighthead.zoo import locate_model
 
 JOURNAL = 'predictions.jsonl'
 
@@ -97,7 +96,7 @@ class OutputFolder:
 
 def describe_job(options: InferOptions, detector: Detector) -> dict[str, Any]:
     """What results depend on; ``--resume`` continues only the same."""
-    model = locate_model(options.checkpoint)
+    model = Path(detector.path)
     with open(model, 'rb') as file:
         digest = hashlib.file_digest(file, 'sha256').hexdigest()
     return dict(

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +18,8 @@ from rich.text import Text
 
 MOST_ERRORS = 20
 """So many error messages are shown; all of them are in errors.jsonl."""
+LOG_SECONDS = 30
+"""Between two lines where the console is no terminal."""
 
 
 class _SpeedColumn(ProgressColumn):
@@ -25,19 +28,23 @@ class _SpeedColumn(ProgressColumn):
 
 
 class RunProgress:
-    """A bar on stderr while it is entered, error messages above it, and counts for the end."""
+    """A bar on stderr while it is entered, error messages above it, and counts for the end.
+
+    Where stderr is no terminal, a line now and then takes the bar's place.
+    """
 
     def __init__(self) -> None:
         self.console = Console(file=sys.stderr, soft_wrap=True)
         self.images = self.detections = self.errors = 0
         self.best_score: float | None = None
-        self._started = time.monotonic()
+        self._started = self._logged = time.monotonic()
         columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
         self._bar = Progress(
             *columns,
             *(_SpeedColumn(), TimeRemainingColumn()),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         )
 
     def __enter__(self) -> 'RunProgress':
@@ -58,6 +65,11 @@ class RunProgress:
     def advance(self, bar: int) -> None:
         """One more is done."""
         self._bar.advance(bar)
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            task = next(task for task in self._bar.tasks if task.id == bar)
+            self._print(progress_line(task.completed, task.total, self.speed))
 
     def count(self, detections: int, best_score: float | None) -> None:
         """One more image or frame has these detections."""
@@ -85,3 +97,12 @@ class RunProgress:
     def speed(self) -> float:
         """Images per second since the beginning."""
         return self.images / max(time.monotonic() - self._started, 1e-9)
+
+
+def progress_line(done: float, total: float | None, speed: float) -> str:
+    """How far a run is, and how long it will take."""
+    line = f'{done:,.0f}' if total is None else f'{done:,.0f} of {total:,.0f}'
+    line += f' done, {speed:.1f} images/s'
+    if total is None or not speed:
+        return line
+    return f'{line}, {timedelta(seconds=round((total - done) / speed))} left'

@@ -6,13 +6,12 @@ the frame of that batch. Everything before and after is the detector's.
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lighthead.errors import UserError
+from lighthead.inference.preprocess import Preprocess
 
 BACKENDS = ('torch', 'onnxruntime', 'openvino')
 MOST_THREADS = max(64, 4 * (os.cpu_count() or 1))
@@ -30,15 +29,29 @@ class RawDetections(NamedTuple):
 class Backend(Protocol):
     """Runs a detector on batches. Threads may share one."""
 
-    device: torch.device
-    """Where :meth:`__call__` wants its batch."""
-    channels_last: bool
-    """How the batch should lie in memory."""
+    device: Any
+    """Where it computes: ``'cpu'``, or a torch.device."""
 
-    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def make_batch(self, preprocess: Preprocess, images: Sequence[np.ndarray]) -> Any:
+        """Normalise resized images, uint8 BGR (h, w, 3), and pad them to a batch (B, 3, H, W)
+        that :meth:`__call__` takes."""
+        ...
+
+    def __call__(self, batch: Any, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """Detect in a batch (B, 3, H, W), normalised; ``sizes`` are the (height, width)
         of the B images in it without padding."""
         ...
+
+
+class OpenedModel(NamedTuple):
+    """A detector's file, ready to run."""
+
+    backend: Backend
+    preprocess: Preprocess
+    classes: list[str]
+    category_ids: list[int]
+    iou_thr: float
+    """Of the suppression within a class."""
 
 
 def check_backend(name: str | None) -> str:
@@ -54,22 +67,3 @@ def check_threads(threads: int | None) -> None:
     """Raise a UserError for a number of threads that no processor needs."""
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise UserError(f'threads={threads} is not in 1..{MOST_THREADS}.')
-
-
-def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device to use, a GPU where one is there for None; UserError where it is not there."""
-    if device is None:
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise UserError(f"There is no device {device!r}: try 'cpu', 'cuda' or 'cuda:0'.") from error
-    if chosen.type == 'cpu':
-        return chosen
-    accelerator = torch.accelerator.current_accelerator()
-    available = accelerator is not None and torch.accelerator.is_available()
-    count = torch.accelerator.device_count() if available else 0
-    if not available or accelerator.type != chosen.type or (chosen.index or 0) >= count:
-        there = f'there are {count} of type {accelerator.type}' if count else 'there is none here'
-        raise UserError(f"Device {device!r} is not available ({there}): choose 'cpu'.")
-    return chosen

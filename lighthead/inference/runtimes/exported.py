@@ -3,26 +3,16 @@
 import os
 from pathlib import Path
 
-import torch
-
 from lighthead.deploy.metadata import ExportMeta
 from lighthead.errors import UserError
 from lighthead.inference.runtimes.backend import (
     Backend,
     check_backend,
     check_threads,
-    choose_device,
 )
-from lighthead.inference.runtimes.exported_program_backend import ExportedProgramBackend
 from lighthead.inference.runtimes.onnxruntime_backend import OnnxRuntimeBackend
 from lighthead.inference.runtimes.openvino_backend import OpenVinoBackend
 
-CLASSES = {
-    'onnxruntime': OnnxRuntimeBackend,
-    'openvino': OpenVinoBackend,
-    'torch': ExportedProgramBackend,
-}
-"""Of the backends that run files; their runtimes are imported when one is made."""
 SUFFIXES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch'}
 """Which backend runs a file, where none is named."""
 READERS = {
@@ -41,7 +31,7 @@ def is_exported(path: str | os.PathLike) -> bool:
 def open_exported(
     path: str | os.PathLike,
     backend: str | None = None,
-    device: torch.device | str = 'cpu',
+    device: object = 'cpu',
     precision: str | None = None,
     threads: int | None = None,
     trust: bool = False,
@@ -68,12 +58,20 @@ def open_exported(
         raise UserError(
             f'The backend {name!r} cannot run {path}: choose from {", ".join(READERS[suffix])}.'
         )
-    if choose_device(device).type != 'cpu':
+    if str(device) not in ('cpu', 'cpu:0'):
         raise UserError(f"{path} was exported for the CPU: choose device='cpu'.")
     if suffix == '.pt2' and not trust:
         raise UserError(
             f'torch.export unpickles {path}, which can run code: if you trust its maker, give '
             'trust=True (--trust-checkpoint), or export to ONNX.'
         )
-    opened = CLASSES[name](path, precision=precision, threads=threads)
+    opened = _class_of(name)(path, precision=precision, threads=threads)
     return opened, opened.meta
+
+
+def _class_of(name: str) -> type[Backend]:
+    if name == 'torch':  # the only one that needs torch
+        from lighthead.inference.runtimes.exported_program_backend import ExportedProgramBackend
+
+        return ExportedProgramBackend
+    return OnnxRuntimeBackend if name == 'onnxruntime' else OpenVinoBackend

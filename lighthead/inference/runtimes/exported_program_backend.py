@@ -4,15 +4,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torchvision  # noqa: F401  (the file calls torchvision::nms)
-from torch import Tensor
 
 from lighthead.deploy.metadata import METADATA_FILE, ExportMeta
 from lighthead.errors import UserError
 from lighthead.inference.runtimes.backend import RawDetections
 from lighthead.inference.runtimes.files import (
     check_file_precision,
+    contiguous_batch,
     refusing_failures,
     sizes_array,
     unpad,
@@ -29,7 +30,7 @@ class ExportedProgramBackend:
     """
 
     device = torch.device('cpu')
-    channels_last = False
+    make_batch = staticmethod(contiguous_batch)
 
     def __init__(
         self, path: Path, precision: str | None = None, threads: int | None = None
@@ -52,9 +53,10 @@ class ExportedProgramBackend:
         self.module = program.module()
 
     @torch.inference_mode()
-    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """See :class:`lighthead.inference.runtimes.backend.Backend`."""
         with refusing_failures(self.path):
-            outputs = self.module(batch.contiguous(), torch.from_numpy(sizes_array(sizes)))
+            pixels = torch.as_tensor(batch).contiguous()
+            outputs = self.module(pixels, torch.from_numpy(sizes_array(sizes)))
         arrays = [values.numpy() for values in outputs]
         return unpad(*arrays, len(self.meta.classes), self.path)

@@ -9,7 +9,14 @@ import numpy as np
 from lighthead.deploy.metadata import ExportMeta
 from lighthead.errors import UserError
 from lighthead.files import read_regular_file
+from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.backend import RawDetections
+
+
+def contiguous_batch(preprocess: Preprocess, images: Sequence[np.ndarray]) -> np.ndarray:
+    """The batch as an array whose planes follow each other; see
+    :meth:`lighthead.inference.runtimes.backend.Backend.make_batch`."""
+    return preprocess.batch(images)
 
 
 def check_file_precision(

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from lighthead.deploy.metadata import INPUTS, OUTPUTS, ExportMeta
 from lighthead.deploy.verify_onnx import metadata_of, parse_onnx
@@ -12,6 +11,7 @@ from lighthead.errors import missing_extra
 from lighthead.inference.runtimes.backend import RawDetections
 from lighthead.inference.runtimes.files import (
     check_file_precision,
+    contiguous_batch,
     read_content,
     refusing_failures,
     sizes_array,
@@ -28,8 +28,8 @@ class OnnxRuntimeBackend:
         threads: Of one operator; None: as many as there are cores.
     """
 
-    device = torch.device('cpu')
-    channels_last = False
+    device = 'cpu'
+    make_batch = staticmethod(contiguous_batch)
 
     def __init__(
         self, path: Path, precision: str | None = None, threads: int | None = None
@@ -51,9 +51,9 @@ class OnnxRuntimeBackend:
             self.session = ort.InferenceSession(content, options, ['CPUExecutionProvider'])
         self.precision = check_file_precision(self.meta, precision, ('fp32',), path, 'onnxruntime')
 
-    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """See :class:`lighthead.inference.runtimes.backend.Backend`."""
-        feeds = dict(zip(INPUTS, (batch.contiguous().numpy(), sizes_array(sizes)), strict=True))
+        feeds = dict(zip(INPUTS, (np.ascontiguousarray(batch), sizes_array(sizes)), strict=True))
         with refusing_failures(self.path):
             outputs = self.session.run(list(OUTPUTS), feeds)
         return unpad(*outputs, len(self.meta.classes), self.path)

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lighthead.deploy.metadata import OUTPUTS, ExportMeta, dense_names
 from lighthead.deploy.verify_onnx import metadata_of, parse_onnx
@@ -17,6 +15,7 @@ from lighthead.errors import UserError, missing_extra
 from lighthead.inference.runtimes.backend import RawDetections
 from lighthead.inference.runtimes.files import (
     check_file_precision,
+    contiguous_batch,
     read_content,
     refusing_failures,
     sizes_array,
@@ -44,8 +43,8 @@ class OpenVinoBackend:
         threads: None: as many as there are cores.
     """
 
-    device = torch.device('cpu')
-    channels_last = False
+    device = 'cpu'
+    make_batch = staticmethod(contiguous_batch)
 
     def __init__(
         self, path: Path, precision: str | None = None, threads: int | None = None
@@ -64,9 +63,9 @@ class OpenVinoBackend:
             self.parts = compiled_parts(ov, core, model, self.precision, threads)
         self.idle_requests: deque[list] = deque()
 
-    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """See :class:`lighthead.inference.runtimes.backend.Backend`."""
-        inputs = dict(images=batch.contiguous().numpy(), sizes=sizes_array(sizes))
+        inputs = dict(images=np.ascontiguousarray(batch), sizes=sizes_array(sizes))
         with refusing_failures(self.path), self._borrowed_requests() as (*dense, last):
             if dense:
                 maps = dense[0].infer(inputs, share_inputs=True, share_outputs=True)

@@ -1,7 +1,9 @@
 """Torch behind the detector: eager, from CUDA graphs, or mmdet's own prediction."""
 
+import functools
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
@@ -12,9 +14,10 @@ from lighthead.deploy.eager_suppression import EagerSuppression, eager_detector
 from lighthead.deploy.fixed_size import fixed_size_detector, pack, unpack
 from lighthead.deploy.fold_norms import fold_norms
 from lighthead.deploy.fused_conv import fuse_convs, fusion_works
-from lighthead.deploy.inference_settings import is_supported
+from lighthead.deploy.model_settings import is_supported
 from lighthead.deploy.precision import PRECISIONS, check_precision, tf32
 from lighthead.deploy.stages import DetectorStages, Outputs
+from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.backend import Backend, RawDetections
 
 
@@ -36,10 +39,21 @@ def torch_backend(model: BaseDetector, device: torch.device, precision: str) -> 
     return EagerBackend(model, device, precision)
 
 
-class EagerBackend:
-    """The stages of a Light-Head R-CNN, called as they are."""
+class TorchBackend:
+    """What the backends of torch share: where and how a batch lies in memory."""
 
+    device: torch.device
     channels_last = True
+
+    def make_batch(self, preprocess: Preprocess, images: Sequence[np.ndarray]) -> Tensor:
+        """See :class:`lighthead.inference.runtimes.backend.Backend`; a GPU normalises itself."""
+        if self.device.type == 'cpu':
+            return torch.from_numpy(preprocess.batch(images, self.channels_last))
+        return batch_on_device(preprocess, images, self.device)
+
+
+class EagerBackend(TorchBackend):
+    """The stages of a Light-Head R-CNN, called as they are."""
 
     def __init__(self, model: BaseDetector, device: torch.device, precision: str) -> None:
         self.device = device
@@ -55,7 +69,7 @@ class EagerBackend:
         return to_arrays(self.stages(batch, limits))
 
 
-class RecordedBackend:
+class RecordedBackend(TorchBackend):
     """The stages of a Light-Head R-CNN with fixed sizes, from recordings.
 
     All images of a batch are one call and one transfer. An image for which the fixed sizes do
@@ -91,10 +105,8 @@ class RecordedBackend:
         return detections
 
 
-class MmdetBackend:
+class MmdetBackend(TorchBackend):
     """mmdet's own prediction, with batch norm folded."""
-
-    channels_last = True
 
     def __init__(self, model: BaseDetector, device: torch.device, precision: str) -> None:
         self.device, self.precision = device, precision
@@ -123,6 +135,30 @@ class MmdetBackend:
         with autocast, tf32(self.precision == 'tf32'):
             predictions = self.model.predict(batch, samples, rescale=False)
         return [_instances_to_arrays(sample.pred_instances) for sample in predictions]
+
+
+def batch_on_device(
+    preprocess: Preprocess, images: Sequence[np.ndarray], device: torch.device
+) -> Tensor:
+    """What :meth:`Preprocess.batch` computes, on a GPU: the bytes travel, not the floats."""
+    height, width = preprocess.batch_size([image.shape[:2] for image in images])
+    batch = torch.empty(len(images), height, width, 3, device=device).permute(0, 3, 1, 2)
+    mean, std = (_on(device, tuple(values)) for values in (preprocess.mean, preprocess.std))
+    for row, image in zip(batch, images, strict=True):
+        h, w = image.shape[:2]
+        pixels = torch.from_numpy(image).to(device, non_blocking=True)
+        if preprocess.swap_channels:
+            pixels = pixels.flip(2)
+        row[:, :h, :w].copy_(((pixels.float() - mean) / std).permute(2, 0, 1))
+        row[:, h:] = preprocess.pad_value
+        row[:, :h, w:] = preprocess.pad_value
+    return batch
+
+
+@functools.cache
+def _on(device: torch.device, values: tuple[float, ...]) -> Tensor:
+    """Numbers on a device, transferred once."""
+    return torch.tensor(values, device=device)
 
 
 def on_device(

@@ -4,7 +4,7 @@ As a script it is ``lighthead infer`` with this detector, for tests that kill th
 ``python fake_detector.py OUT_DIR SECONDS_PER_IMAGE [--resume] INPUT...``.
 """
 
-import os
+import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -13,12 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lighthead.cli import run
 from lighthead.inference import detector as detector_module
-from lighthead.inference.detector import OpenedModel
 from lighthead.inference.jobs.options import InferOptions
 from lighthead.inference.jobs.run import infer
 from lighthead.inference.preprocess import Preprocess
-from lighthead.inference.runtimes.backend import RawDetections
+from lighthead.inference.runtimes.backend import OpenedModel, RawDetections
+from lighthead.inference.runtimes.files import contiguous_batch
 
 CLASSES = ['cat', 'dog', 'Straßenbahn']
 CATEGORY_IDS = [3, 7, 20]
@@ -33,14 +34,14 @@ class FakeBackend:
     """
 
     device = 'cpu'
-    channels_last = False
+    make_batch = staticmethod(contiguous_batch)
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.before_batch = lambda: None
         self.images = 0
 
-    def __call__(self, batch, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         self.before_batch()
         time.sleep(self.seconds * len(sizes))
         self.images += len(sizes)
@@ -77,14 +78,16 @@ def write_images(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def main() -> int:
+def main(_: argparse.Namespace) -> int:
     out_dir, seconds, *inputs = sys.argv[1:]
     backend = use_fake_detector(setattr)
     backend.seconds = float(seconds)
     resume = '--resume' in inputs
     inputs = [name for name in inputs if name != '--resume']
-    return infer(InferOptions(os.devnull, inputs, out_dir, resume=resume, batch_size=2))
+    model = Path(f'{out_dir}.onnx')
+    model.write_bytes(b'a model')
+    return infer(InferOptions(str(model), inputs, out_dir, resume=resume, batch_size=2))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(main, argparse.Namespace(debug=False)))

@@ -11,7 +11,9 @@ import pytest
 
 from lighthead.errors import UserError
 from lighthead.inference.images import read_image
+from lighthead.inference.jobs import progress
 from lighthead.inference.jobs.options import InferOptions
+from lighthead.inference.jobs.progress import progress_line
 from lighthead.inference.jobs.run import infer
 
 from .fake_detector import CLASSES, use_fake_detector, write_images
@@ -271,6 +273,24 @@ def test_memory_holds_few_images(run, backend, images, monkeypatch):
     run(*images, workers=2)
     assert len(ahead) == len(images)
     assert max(ahead) <= 1 + 1 + 2
+
+
+@pytest.mark.parametrize(
+    ('done', 'total', 'speed', 'line'),
+    [
+        (1200, 100_000, 20.0, '1,200 of 100,000 done, 20.0 images/s, 1:22:20 left'),
+        (7, None, 5.25, '7 done, 5.2 images/s'),
+        (0, 10, 0.0, '0 of 10 done, 0.0 images/s'),
+    ],
+)
+def test_progress_lines(done, total, speed, line):
+    assert progress_line(done, total, speed) == line
+
+
+def test_progress_where_there_is_no_terminal(run, images, monkeypatch, capsys):
+    monkeypatch.setattr(progress, 'LOG_SECONDS', 0)
+    run(*images)
+    assert '12 of 12 done' in capsys.readouterr().err
 
 
 def test_options_that_do_not_fit(run, images):

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,7 @@ from .fake_detector import use_fake_detector, write_images
 from .test_run import records, stop_after
 
 COUNT = 20
+SCRIPT = Path(__file__).with_name('fake_detector.py')
 
 
 @pytest.fixture
@@ -141,6 +144,20 @@ def test_frames_that_fail_are_counted(run, tmp_path, monkeypatch, capsys):
     assert end == dict(path='rtsp://camera/stream', frames=5, failed_frames=1)
     assert records(tmp_path / 'out')[-1]['path'] == '0'
     assert '1 frames could not be decoded' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_images_from_a_pipe(tmp_path, suffix):
+    shades = [np.full((96, 120, 3), 20 * index, np.uint8) for index in range(6)]
+    content = b''.join(cv2.imencode(suffix, shade)[1].tobytes() for shade in shades)
+    line = [sys.executable, SCRIPT, tmp_path / 'out', '0', '-']
+    done = subprocess.run(list(map(str, line)), input=content, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr.decode()
+    *frames, end = records(tmp_path / 'out')
+    scores = [frame['scores'][0] for frame in frames]
+    assert len(scores) == end['frames'] == 6
+    assert scores == sorted(scores)
+    assert len(frames_of(tmp_path / 'out' / 'vis' / 'stdin.mp4')) == 6
 
 
 def test_a_stream_that_does_not_answer(run, tmp_path, capsys):
