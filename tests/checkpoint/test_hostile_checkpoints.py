@@ -16,7 +16,7 @@ from lighthead import Detector
 from lighthead.checkpoint.safe_files import save_checkpoint_file
 from lighthead.checkpoint.specification import Specification, read_specification
 from lighthead.commands.export_job import export
-from lighthead.commands.infer_job import infer
+from lighthead.commands.infer import main as infer
 from lighthead.errors import UserError
 
 from ..command_line import parse

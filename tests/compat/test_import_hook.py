@@ -55,7 +55,9 @@ def test_what_is_already_imported_is_followed_up(monkeypatch):
     followed = []
     monkeypatch.setattr(import_hook, 'follow_up', followed.append)
     monkeypatch.setattr(sys, 'meta_path', [])
-    monkeypatch.delitem(sys.modules, 'mmdet.engine')
+    for name in ('mmdet', 'mmdet.models', 'mmdet.datasets', 'mmdet.evaluation'):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.delitem(sys.modules, 'mmdet.engine', raising=False)
     import_hook.install()
     assert followed == ['mmdet', 'mmdet.models', 'mmdet.datasets', 'mmdet.evaluation']
 

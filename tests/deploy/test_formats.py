@@ -236,7 +236,7 @@ def test_arguments_of_the_detector_that_do_not_fit(checkpoint, exported, tmp_pat
         Detector(path, backend='torch')
     broken = tmp_path / 'broken.onnx'
     broken.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match='cannot be read by ONNX Runtime'):
+    with pytest.raises(UserError, match='it is no ONNX file'):
         Detector(broken)
 
 

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -108,6 +109,10 @@ class ToyMetric(BaseMetric):
         return {'accuracy': sum(results) / len(results)}
 
 
+RUNS = itertools.count()
+"""Numbers of the runs in this process."""
+
+
 def make_cfg(
     work_dir: str | Path,
     workers: int = 0,
@@ -134,6 +139,8 @@ def make_cfg(
         dict(
             default_scope='mmdet',
             runner_type='LightHeadRunner',
+            # mmengine reuses logger and visualizer of runs whose names and seconds are equal.
+            experiment_name=f'toy{next(RUNS)}',
             work_dir=str(work_dir),
             model=dict(
                 type='ToyModel',
