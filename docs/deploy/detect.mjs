@@ -19,7 +19,7 @@ function metadata(bytes) {
     return value;
   };
   const text = (from, to) => new TextDecoder().decode(bytes.subarray(from, to));
-  const found = {};
+  const entries = {};
   while (at < bytes.length) {
     const tag = varint();
     if ((tag & 7) === 0) { varint(); continue; }
@@ -31,11 +31,11 @@ function metadata(bytes) {
       at = keyEnd;
       varint();
       const valueEnd = varint() + at;
-      found[key] = JSON.parse(text(at, valueEnd));
+      entries[key] = JSON.parse(text(at, valueEnd));
     }
     at = end;
   }
-  return found;
+  return entries;
 }
 
 // The size that an image is resized to: it fits into preprocess.scale, as in training.
@@ -81,17 +81,17 @@ const meta = metadata(modelBytes);
 const image = jpeg.decode(readFileSync(imagePath), { useTArray: true });
 const { planes, W, H, newWidth, newHeight } = preprocess(image, meta.preprocess);
 const session = await ort.InferenceSession.create(modelBytes);
-const found = await session.run({
+const outputs = await session.run({
   images: new ort.Tensor('float32', planes, [1, 3, H, W]),
   sizes: new ort.Tensor('float32', Float32Array.of(newHeight, newWidth), [1, 2]),
 });
-for (let i = 0; i < Number(found.num.data[0]); i++) {
-  if (found.scores.data[i] < Number(leastScore)) break; // best first
-  const [x1, y1, x2, y2] = found.boxes.data.slice(4 * i, 4 * i + 4);
+for (let i = 0; i < Number(outputs.num.data[0]); i++) {
+  if (outputs.scores.data[i] < Number(leastScore)) break; // best first
+  const [x1, y1, x2, y2] = outputs.boxes.data.slice(4 * i, 4 * i + 4);
   const box = [
     (x1 * image.width) / newWidth, (y1 * image.height) / newHeight,
     (x2 * image.width) / newWidth, (y2 * image.height) / newHeight,
   ];
-  const name = meta.classes[Number(found.labels.data[i])];
-  console.log(`${name} ${found.scores.data[i].toFixed(3)} [${box.map((v) => v.toFixed(1)).join(', ')}]`);
+  const name = meta.classes[Number(outputs.labels.data[i])];
+  console.log(`${name} ${outputs.scores.data[i].toFixed(3)} [${box.map((v) => v.toFixed(1)).join(', ')}]`);
 }

@@ -37,7 +37,6 @@ def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
     try:
         import onnx
         from onnxruntime.quantization import (
-            CalibrationDataReader,
             CalibrationMethod,
             QuantFormat,
             QuantType,
@@ -45,14 +44,6 @@ def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
         )
     except ImportError as error:
         raise missing_extra('onnxruntime', 'export') from error
-
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.iterator = iter(inputs)
-
-        def get_next(self) -> dict | None:
-            return next(self.iterator, None)
-
     nodes = dense_nodes(model)
     excluded = float_nodes(model, nodes)
     chosen = [n.name for n in nodes if n.op_type in QUANTISED and n.name not in excluded]
@@ -60,7 +51,7 @@ def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
     quantize_static(
         model,
         out,
-        Reader(),
+        _reader(inputs),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(QUANTISED),
         per_channel=True,
@@ -71,6 +62,20 @@ def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
         extra_options={'ActivationSymmetric': False, 'QuantizeBias': True},
     )
     return onnx.load(str(out))
+
+
+def _reader(inputs: Sequence[dict[str, np.ndarray]]):
+    """The inputs as ONNX Runtime wants them."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.iterator = iter(inputs)
+
+        def get_next(self) -> dict | None:
+            return next(self.iterator, None)
+
+    return Reader()
 
 
 def dense_nodes(model) -> list:

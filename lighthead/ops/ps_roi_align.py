@@ -15,16 +15,15 @@ a GPU. Nothing depends on values, so nothing waits for the GPU in the forward
 pass, and no RoIs are no special case.
 """
 
-import functools
 from typing import Literal
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 import torchvision
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.modules.utils import _pair
+
+from lighthead.ops.row_sums import largest_sample, sum_rows
 
 Mode = Literal['avg', 'max']
 
@@ -103,10 +102,10 @@ def pool_table(
     """
     rows, weights = _samples(rois, map_shape, bins, spatial_scale, sampling_ratio, mode)
     if mode == 'avg':
-        pooled = _sum_rows(table, rows.flatten(1), weights.flatten(1))
+        pooled = sum_rows(table, rows.flatten(1), weights.flatten(1))
     else:
-        sums = _sum_rows(table, rows.flatten(0, 1), weights.flatten(0, 1))
-        pooled = _largest(sums.view(*rows.shape[:2], table.shape[1]))
+        sums = sum_rows(table, rows.flatten(0, 1), weights.flatten(0, 1))
+        pooled = largest_sample(sums.view(*rows.shape[:2], table.shape[1]))
     return pooled.view(rois.shape[0], bins[0] * bins[1], table.shape[1])
 
 
@@ -251,20 +250,6 @@ def _zero_padded_axis(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
     return pixels.clamp(0, length - 1), weights
 
 
-def _sum_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums (N, C) of table rows; rows and weights (N, R)."""
-    if table.requires_grad and torch.is_grad_enabled():
-        return _SumRows.apply(table, rows, weights)
-    return F.embedding_bag(rows, table, mode='sum', per_sample_weights=weights)
-
-
-def _largest(sums: Tensor) -> Tensor:
-    """Maximum over the samples, (N, S, C) to (N, C)."""
-    if sums.requires_grad and torch.is_grad_enabled():
-        return _Largest.apply(sums)
-    return functools.reduce(torch.maximum, sums.unbind(1))
-
-
 def _torchvision_avg(
     features: Tensor,
     rois: Tensor,
@@ -278,56 +263,3 @@ def _torchvision_avg(
         features.to(dtype), rois.detach().to(dtype), bins, spatial_scale, sampling_ratio
     )
     return pooled.to(features.dtype)
-
-
-class _SumRows(torch.autograd.Function):
-    """The embedding bag with a backward that is an embedding bag too.
-
-    Sorting the reads by table row turns the gradient into sums over the reads
-    of each row: parallel, and the same bits in every run.
-    """
-
-    @staticmethod
-    def forward(ctx, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-        ctx.save_for_backward(rows, weights)
-        ctx.table_rows = table.shape[0]
-        return F.embedding_bag(rows, table, mode='sum', per_sample_weights=weights)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
-        rows, weights = ctx.saved_tensors
-        sorted_rows, order = rows.flatten().sort(stable=True)
-        every_row = torch.arange(ctx.table_rows + 1, device=rows.device, dtype=rows.dtype)
-        starts = torch.searchsorted(sorted_rows, every_row)
-        grad_table = F.embedding_bag(
-            order // rows.shape[1],
-            grad,
-            starts,
-            mode='sum',
-            per_sample_weights=weights.flatten()[order],
-            include_last_offset=True,
-        )
-        return grad_table, None, None
-
-
-class _Largest(torch.autograd.Function):
-    """Maximum over dim 1 whose gradient goes to the first of equal values."""
-
-    @staticmethod
-    def forward(ctx, sums: Tensor) -> Tensor:
-        largest, *others = sums.unbind(1)
-        winner = torch.zeros_like(largest, dtype=torch.uint8)
-        for index, other in enumerate(others, start=1):
-            winner = winner.masked_fill(other > largest, index)
-            largest = torch.maximum(largest, other)
-        ctx.save_for_backward(winner)
-        ctx.samples = sums.shape[1]
-        return largest
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor) -> Tensor:
-        (winner,) = ctx.saved_tensors
-        samples = torch.arange(ctx.samples, device=grad.device, dtype=winner.dtype)
-        return torch.where(winner[:, None] == samples[:, None], grad[:, None], 0)
