@@ -78,7 +78,13 @@ def test_equals_mmdet(model, build, monkeypatch):
 
 
 def test_takes_the_fast_path(model):
-    assert type(torch_backend(deepcopy(model), CPU, 'fp32')) is EagerBackend
+    backend = torch_backend(deepcopy(model), CPU, 'fp32')
+    assert type(backend) is EagerBackend
+    expected = MmdetBackend(deepcopy(model), CPU, 'fp32')(images(), SIZES)
+    for found, one in zip(backend(images(), SIZES), expected, strict=True):
+        np.testing.assert_allclose(found.scores, one.scores, atol=1e-4)
+        distances = np.abs(found.boxes[:, None] - one.boxes[None]).max(axis=2)
+        assert distances.min(axis=1).max() < 1e-2
 
 
 @pytest.mark.slow
