@@ -7,7 +7,8 @@ stay:
 - the first convolution, which sees the image itself: 24 filters on 3 channels have few
   multiplications, and all that follows inherits their error;
 - the depthwise convolutions: with nine multiplications per output they wait for memory, and
-  the conversions around them take longer than they save;
+  the conversions around them take longer than they save (ONNX Runtime 1.31 quantises most of
+  them all the same when it loads the file);
 - the RPN's last convolutions: deltas are exponentiated and multiplied by
   anchors of up to 512 pixels, one step of 8 bits being several pixels;
 - everything behind the convolutions: coordinates, PS-RoI align, and the fully
