@@ -159,7 +159,8 @@ class CheckpointingRunner(Runner):
         Args:
             by_epoch: True where the epoch is complete but not yet counted
                 (``after_train_epoch``), False in the middle of one.
-            meta: ``epoch`` and ``iter`` to write instead of what ``by_epoch`` implies.
+            meta: ``epoch`` and ``iter`` to write instead of what ``by_epoch`` implies, and
+                whatever else the file's meta data shall say.
             save_optimizer: False leaves out all that only resuming needs.
 
         Raises:
@@ -173,8 +174,6 @@ class CheckpointingRunner(Runner):
         meta.setdefault('iter', self.iter if by_epoch else self.iter + 1)
         self._check_finite(meta['iter'])
         checkpoint = {'meta': self._meta(meta), 'state_dict': self.bare_model.state_dict()}
-        if 'best' in meta:
-            checkpoint['meta']['best'] = meta['best']
         if save_optimizer:
             checkpoint.update(training_state(self, meta['epoch'], by_epoch, save_param_scheduler))
         error = None
@@ -233,8 +232,7 @@ class CheckpointingRunner(Runner):
             'lighthead_version': lighthead.__version__,
             **(self._detector_meta or {}),
             'dataset_meta': dataset_meta(self.train_dataloader.dataset),
-            'epoch': position['epoch'],
-            'iter': position['iter'],
+            **position,
             'seed': self.seed,
             'time': datetime.now(UTC).isoformat(timespec='microseconds'),
             'pretrained': pretrained_meta(self.bare_model),
