@@ -1,15 +1,13 @@
 """Checkpoint files that are safe to load and survive a killed process.
 
-A file holds plain data (:mod:`lighthead.checkpoint.plain_data`) and is loaded with
-``weights_only=True``, so that it cannot run code. It is written all or nothing
+A file holds plain data (:mod:`lighthead.checkpoint.plain_data`) and is read by
+:mod:`lighthead.weights.torch_files`, so that it cannot run code. It is written all or nothing
 (:func:`lighthead.files.replacing`).
 """
 
 import os
-import pickle
 import re
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +17,11 @@ from lighthead.checkpoint.plain_data import tensor_bytes, to_plain
 from lighthead.checkpoint.safetensors_files import load_safetensors
 from lighthead.errors import UserError
 from lighthead.files import replacing
+from lighthead.weights.torch_files import PickledObjectsError, read_torch_file
 
 SPARE_BYTES = 8 * 2**20
 """Left free beside a new checkpoint, for logs and the file system."""
 
-_LOAD_ERRORS = (
-    RuntimeError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    OSError,
-    zipfile.BadZipFile,
-)
 _NUMBERED = re.compile(r'^(epoch|iter)_\d+\.pth$')
 
 
@@ -75,9 +63,11 @@ def load_checkpoint_file(
     checkpoint = _read(path, trust, map_location)
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
         raise UserError(
-            f'{path} is not a checkpoint: it has no state_dict beside meta data (weights of a '
+            f'{path} is not a checkpoint: it has no state_dict next to meta data (weights of a '
             "backbone alone belong into the backbone's init_cfg)."
         )
+    if not isinstance(checkpoint['state_dict'], dict):
+        raise UserError(f'{path} is not a checkpoint: its state_dict is no dict of weights.')
     if not isinstance(checkpoint.get('meta'), dict):
         raise UserError(
             f'{path} holds weights without meta data (classes, config): give a checkpoint that '
@@ -116,37 +106,20 @@ def _read(path: Path, trust: bool, map_location: Any) -> Any:
     if not path.is_file():
         raise UserError(f'{path} does not exist: check the path of the checkpoint.')
     try:
-        _check_sums(path)
-        return torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        if not _is_zip_or_pickle(path):
-            raise UserError(_damaged(path, error)) from error
+        return read_torch_file(path, map_location)
+    except PickledObjectsError as error:
         if not trust:
             raise UserError(
-                f'{path} holds pickled objects, which can run code when they are loaded: if you '
-                'trust its maker, convert it once with `lighthead convert {path} '
+                f'{path} holds pickled objects ({error}), which can run code when they are loaded: '
+                f'if you trust its maker, convert it once with `lighthead convert {path} '
                 'converted.pth --trust-checkpoint`.'
             ) from None
-    except _LOAD_ERRORS as error:
+    except (ValueError, OSError) as error:
         raise UserError(_damaged(path, error)) from error
     try:
         return torch.load(path, map_location=map_location, weights_only=False)
     except Exception as error:  # unpickling can fail in any way
         raise UserError(_damaged(path, error)) from error
-
-
-def _check_sums(path: Path) -> None:
-    """Compare the file's checksums, which torch.load does not do."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            bad = archive.testzip()
-        if bad is not None:
-            raise ValueError(f'wrong checksum of {bad}')
-
-
-def _is_zip_or_pickle(path: Path) -> bool:
-    with open(path, 'rb') as file:
-        return file.read(2) in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05')
 
 
 def _damaged(path: Path, error: Exception) -> str:
@@ -159,7 +132,7 @@ def _damaged(path: Path, error: Exception) -> str:
 def _age(path: Path) -> tuple[str, int] | None:
     """(time, iteration) from the file's meta data, read without its tensors."""
     try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+        checkpoint = read_torch_file(path, quick=True)
         meta = checkpoint['meta']
         return str(meta['time']), int(meta['iter'])
     except Exception:  # whatever is wrong with the file, it is not one to resume from

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from lighthead.errors import UserError
 from lighthead.weights import fetch
-from lighthead.weights.files import unwrap
+from lighthead.weights.files import read_weight_file
 
 LAST_LAYERS = ('fc', 'classifier.1', 'classifier.0', 'classifier')
 """Its name here and in torchvision's ShuffleNetV2, in torchvision's MobileNet v2, in Megvii's
@@ -42,22 +41,22 @@ def load_last_layer(fc: nn.Linear, checkpoint: str, required: bool = False) -> b
         print_log(f'{mismatch}: fc starts at random.', 'current')
         return False
     fc.weight.copy_(weight)
-    fc.bias.copy_(tensors['bias'] if 'bias' in tensors else torch.zeros_like(fc.bias))
+    bias = tensors.get('bias')
+    fc.bias.copy_(torch.zeros_like(fc.bias) if bias is None else bias)
     return True
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     """``weight`` and ``bias`` of a file that the backbone was loaded from, where it has them."""
-    if path.suffix == '.safetensors':
-        content = safetensors.torch.load_file(path)
-    else:
-        content = unwrap(torch.load(path, map_location='cpu', weights_only=True))
-    bare = {name.removeprefix('module.'): tensor for name, tensor in content.items()}
+    tensors = read_weight_file(path).tensors
+    bare = {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
     layer = next((layer for layer in LAST_LAYERS if f'{layer}.weight' in bare), '')
     names = ('weight', 'bias')
     return {name: bare[f'{layer}.{name}'] for name in names if f'{layer}.{name}' in bare}
 
 
 def _shape(weight: Tensor) -> str:
+    if weight.dim() != 2:
+        return f'{weight.dim()} dimensions'
     classes, channels = weight.shape
     return f'{classes} classes on {channels} channels'

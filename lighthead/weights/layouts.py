@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from lighthead.errors import UserError
 from lighthead.weights import megvii_v1, megvii_v2, timm_mobilenet_v2
 
 TORCHVISION, MEGVII, MEGVII_V1 = 'torchvision', 'megvii', 'megvii_v1'
@@ -20,6 +21,8 @@ CONVERTERS = {
     MEGVII_V1: megvii_v1.convert,
     TIMM: timm_mobilenet_v2.convert,
 }
+CONVERSION_ERRORS = (IndexError, KeyError, RuntimeError, StopIteration, TypeError, ValueError)
+"""What a conversion ends with where tensors are missing or have other shapes."""
 STAGE4_WIDTHS = {192: 0.5, 464: 1.0, 704: 1.5, 976: 2.0}
 """Channels of stage4 and the widen factor that has them (arXiv 1807.11164, Table 5)."""
 CLASSIFIERS = ('fc.', 'classifier.', 'head.')
@@ -39,14 +42,24 @@ def convert(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     MobileNet v2's come under torchvision's names, which its backbone knows. Tensors of no known
     layout come back as they are.
+
+    Raises:
+        UserError: tensors of the layout are missing, or their shapes do not fit together.
     """
-    return CONVERTERS.get(recognise(state_dict), dict)(state_dict)
+    layout = recognise(state_dict)
+    try:
+        return CONVERTERS.get(layout, dict)(state_dict)
+    except CONVERSION_ERRORS as error:
+        raise UserError(
+            f'The weights have the names of the layout {layout}, but cannot be converted '
+            f'({type(error).__name__}: {str(error)[:100]}): they are incomplete or changed.'
+        ) from error
 
 
 def seeming_width(state_dict: Mapping[str, Tensor]) -> float | None:
     """The widen factor of ShuffleNetV2 whose stage4 the (converted) tensors fit, if any."""
     last = state_dict.get('stage4.1.branch2.0.weight')
-    return None if last is None else STAGE4_WIDTHS.get(2 * len(last))
+    return STAGE4_WIDTHS.get(2 * last.shape[0]) if last is not None and last.dim() else None
 
 
 def is_paper_entry(state_dict: Mapping[str, Tensor]) -> bool:
@@ -58,4 +71,6 @@ def is_paper_entry(state_dict: Mapping[str, Tensor]) -> bool:
     """
     branch1 = state_dict.get('stage2.0.branch1.2.weight')
     branch2 = state_dict.get('stage2.0.branch2.5.weight')
-    return branch1 is not None and branch2 is not None and len(branch1) != len(branch2)
+    if branch1 is None or branch2 is None:
+        return False
+    return branch1.shape[:1] != branch2.shape[:1]

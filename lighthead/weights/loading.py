@@ -86,7 +86,13 @@ def load_pretrained(backbone: nn.Module, checkpoint: str) -> LoadReport:
         source = source_of_file(file)
     given = layouts.convert(file.state_dict)
     if hasattr(backbone, 'rename_published'):  # a StagedBackbone
-        given = backbone.rename_published(given)
+        try:
+            given = backbone.rename_published(given)
+        except layouts.CONVERSION_ERRORS as error:
+            raise UserError(
+                f'{checkpoint}: its names are not those of a {type(backbone).__name__} '
+                f'({str(error)[:100]}).'
+            ) from error
     report = _compare(backbone, given, checkpoint, source)
     _check_fit(backbone, report, given)
     check_activation(source, backbone)
@@ -197,8 +203,8 @@ def _copy(backbone: nn.Module, given: dict[str, Tensor], report: LoadReport) -> 
     for name in report.loaded:
         own[name].copy_(given[name])
     for name in own:
-        if name.endswith(NOT_COUNTED) and name in given:
-            own[name].copy_(given[name])
+        if name.endswith(NOT_COUNTED) and name in given and given[name].numel() == 1:
+            own[name].copy_(given[name].reshape(own[name].shape))
     if report.identity:
         star.set_to_identity(backbone)
 
