@@ -10,14 +10,11 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lighthead.errors import UserError
 from lighthead.files import write_bytes_file
-
-META = 'lighthead'
-"""Key of the meta data, a JSON object."""
+from lighthead.weights.files import SAFETENSORS_META, read_safetensors
 
 
 def save_safetensors(checkpoint: Mapping, path: str | os.PathLike, half: bool = True) -> None:
@@ -31,7 +28,7 @@ def save_safetensors(checkpoint: Mapping, path: str | os.PathLike, half: bool = 
         UserError: a weight does not fit fp16, or the file cannot be written.
     """
     weights = {name: _stored(name, value, half) for name, value in checkpoint['state_dict'].items()}
-    content = safetensors.torch.save(weights, {META: json.dumps(checkpoint['meta'])})
+    content = safetensors.torch.save(weights, {SAFETENSORS_META: json.dumps(checkpoint['meta'])})
     try:
         write_bytes_file(content, path)
     except OSError as error:
@@ -44,18 +41,8 @@ def load_safetensors(path: str | os.PathLike) -> dict:
     Raises:
         UserError: it is damaged, or has no meta data of lighthead.
     """
-    path = Path(path)
-    try:
-        with safe_open(str(path), framework='pt') as file:
-            meta = (file.metadata() or {}).get(META)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(f'{path} is damaged or no safetensors file ({error}).') from error
-    try:
-        meta = json.loads(meta or '')
-    except (ValueError, RecursionError):
-        meta = None
-    if not isinstance(meta, dict):
+    weights, meta = read_safetensors(Path(path))
+    if 'dataset_meta' not in meta:
         raise UserError(
             f'{path} holds weights without meta data of lighthead (classes, config): weights of a '
             "backbone belong into the backbone's init_cfg."

@@ -6,13 +6,20 @@ from lighthead.commands import arguments
 
 EXAMPLES = """
   lighthead test lighthead_shufflev2star work_dirs/run/epoch_20.pth --data-root data/coco
+  lighthead test CHECKPOINT --data-root data/coco
   lighthead test CONFIG CHECKPOINT --out results.json --show-dir pictures
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lighthead test``."""
-    arguments.add_config(parser, 'lighthead_shufflev2star')
+    parser.add_argument(
+        'config',
+        metavar='config',
+        nargs='?',
+        help='config file or name; without it, the detector and its image size are taken from the '
+        'checkpoint, and --data-root is needed',
+    )
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='metrics.json and logs (work_dirs/<config>)')
     parser.add_argument('--out', metavar='FILE', help='write the detections as COCO results JSON')

@@ -4,16 +4,18 @@ import json
 import os
 from argparse import Namespace
 from functools import partial
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from lighthead.checkpoint.evaluation_config import evaluation_config
 from lighthead.checkpoint.safe_files import load_checkpoint_file
-from lighthead.checkpoint.specification import read_classes
+from lighthead.checkpoint.specification import read_classes, read_specification
 from lighthead.config.build import build, naming_mistakes
 from lighthead.config.check import check_evaluation
 from lighthead.config.flags import changes_of, set_trained_classes
-from lighthead.config.read import parse_cfg_options, read
+from lighthead.config.read import RunConfig, parse_cfg_options, read
 from lighthead.data.parsed_once import parsed_once
 from lighthead.engine.distributed import leaving_together
 from lighthead.errors import UserError
@@ -39,12 +41,14 @@ def test(args: Namespace) -> dict[str, float]:
     args.checkpoint = str(locate_model(args.checkpoint))
     meta = load_checkpoint_file(args.checkpoint, trust=args.trust_checkpoint)['meta']
     classes = read_classes(meta, args.checkpoint)
-    changes = [
-        partial(set_trained_classes, classes=classes, data_root=args.data_root),
-        *changes_of(args, but=('data_root',)),
-        partial(set_outputs, out=args.out, show_dir=args.show_dir),
-    ]
-    config = read(args.config, changes, parse_cfg_options(args.cfg_options))
+    set_data = partial(set_trained_classes, classes=classes, data_root=args.data_root)
+    flags = changes_of(args, but=('data_root',))
+    changes = [set_data, *flags, partial(set_outputs, out=args.out, show_dir=args.show_dir)]
+    options = parse_cfg_options(args.cfg_options)
+    if args.config is None:
+        config = _of_checkpoint(args, meta).changed(changes, options)
+    else:
+        config = read(args.config, changes, options)
     run = check_evaluation(config, args.checkpoint, meta, args.work_dir, args.launcher)
     run.print_data()
     with leaving_together(), naming_mistakes(run):
@@ -54,6 +58,18 @@ def test(args: Namespace) -> dict[str, float]:
         if metrics and is_main_process():
             write_text_file(json.dumps(metrics, indent=2), run.work_dir / 'metrics.json')
     return metrics
+
+
+def _of_checkpoint(args: Namespace, meta: dict) -> RunConfig:
+    """The config to test a checkpoint with that describes itself.
+
+    Raises:
+        UserError: it does not, or no data is given.
+    """
+    if not args.data_root:
+        raise UserError('Without a config, --data-root has to name the data to test on.')
+    specification = read_specification(meta, args.checkpoint)
+    return RunConfig(evaluation_config(specification), Path(args.checkpoint))
 
 
 def set_outputs(cfg: Config, out: str | None, show_dir: str | None) -> None:

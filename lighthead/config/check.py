@@ -28,7 +28,7 @@ from lighthead.data.check import DataReport, check_data
 from lighthead.data.image_folder import list_classes
 from lighthead.engine.distributed import join_processes
 from lighthead.errors import UserError
-from lighthead.weights import adapt_model_cfg
+from lighthead.weights import adapt_model_cfg, start_from_detector
 from lighthead.weights.facts import ImageFacts
 from lighthead.weights.sources import META_KEY as FACTS_KEY
 
@@ -71,6 +71,8 @@ def check_training(
     join_processes(cfg)
     data = check_data(cfg)
     if checkpoint is None:
+        if cfg.get('load_from'):
+            start_from_detector(cfg.model, cfg.load_from)
         adapt_model_cfg(cfg.model)
     else:
         take_preprocessing(cfg, load_checkpoint_file(checkpoint)['meta'])

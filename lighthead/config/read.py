@@ -28,6 +28,18 @@ class RunConfig:
     path: Path
     """The config file."""
 
+    def changed(self, changes: Sequence[Change], cfg_options: Mapping | None) -> 'RunConfig':
+        """This config with changes, in place; see :func:`read`."""
+        for change in changes:
+            change(self.cfg)
+        if cfg_options:
+            check_option_keys(self.cfg, cfg_options)
+            try:
+                self.cfg.merge_from_dict(dict(cfg_options))
+            except (KeyError, TypeError, IndexError) as error:
+                raise UserError(f'--cfg-options does not fit {self.path}: {error}.') from error
+        return self
+
 
 def read(
     name: str, changes: Sequence[Change] = (), cfg_options: Mapping | None = None
@@ -44,15 +56,7 @@ def read(
     """
     path = find_config(name)
     cfg = read_file(path)
-    for change in changes:
-        change(cfg)
-    if cfg_options:
-        check_option_keys(cfg, cfg_options)
-        try:
-            cfg.merge_from_dict(dict(cfg_options))
-        except (KeyError, TypeError, IndexError) as error:
-            raise UserError(f'--cfg-options does not fit {path}: {error}.') from error
-    return RunConfig(cfg, path)
+    return RunConfig(cfg, path).changed(changes, cfg_options)
 
 
 def read_file(path: Path) -> Config:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lighthead.weights.loading import LoadReport, load_pretrained
-    from lighthead.weights.preprocessing import adapt_model_cfg, check_preprocessor, from_scratch
+    from lighthead.weights.preprocessing import (
+        adapt_model_cfg,
+        check_preprocessor,
+        from_scratch,
+        start_from_detector,
+    )
     from lighthead.weights.sources import WeightSource, resolve_weight_source
 
 __all__ = [
@@ -20,6 +25,7 @@ __all__ = [
     'from_scratch',
     'load_pretrained',
     'resolve_weight_source',
+    'start_from_detector',
 ]
 _MODULES = {
     'LoadReport': 'loading',
@@ -27,6 +33,7 @@ _MODULES = {
     'adapt_model_cfg': 'preprocessing',
     'check_preprocessor': 'preprocessing',
     'from_scratch': 'preprocessing',
+    'start_from_detector': 'preprocessing',
     'WeightSource': 'sources',
     'resolve_weight_source': 'sources',
 }

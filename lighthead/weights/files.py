@@ -1,10 +1,12 @@
 """Read a file of weights without ever executing what it contains."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from torch import Tensor
 
 from lighthead.errors import UserError
@@ -14,6 +16,8 @@ WRAPPERS = ('state_dict', 'model', 'model_state_dict', 'net')
 """Keys under which training codes store a state dict."""
 MAX_WRAPPERS = 5
 """How deep it is looked for."""
+SAFETENSORS_META = 'lighthead'
+"""Key of the meta data that lighthead writes into safetensors files: a JSON object."""
 PREFIXES = ('module.', 'backbone.', 'model.', 'net.')
 """What training codes put in front of a backbone's names."""
 
@@ -38,7 +42,7 @@ def read_weight_file(path: Path) -> WeightFile:
         UserError: the file is damaged, holds more than plain data, or has no
             tensors.
     """
-    content, meta = _read_safetensors(path) if path.suffix == '.safetensors' else _read_torch(path)
+    content, meta = read_safetensors(path) if path.suffix == '.safetensors' else _read_torch(path)
     tensors = unwrap(content)
     state_dict = strip_prefixes(tensors)
     if not state_dict:
@@ -49,15 +53,27 @@ def read_weight_file(path: Path) -> WeightFile:
     return WeightFile(path, state_dict, meta, tensors)
 
 
-def _read_safetensors(path: Path) -> tuple[Any, dict[str, Any]]:
-    from safetensors import safe_open
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a safetensors file; what lighthead wrote there as JSON is read.
 
+    Raises:
+        UserError: it is damaged.
+    """
     try:
         with safe_open(str(path), framework='pt') as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
+            strings = dict(file.metadata() or {})
     except Exception as error:  # whatever is wrong with it, it is the file's fault
-        raise UserError(f'{path}: not a whole safetensors file ({str(error)[:200]}).') from error
+        raise UserError(
+            f'{path} is damaged or no safetensors file ({str(error)[:200]}).'
+        ) from error
+    try:
+        own = json.loads(strings.pop(SAFETENSORS_META, '{}'))
+    except (ValueError, RecursionError):
+        own = None
+    if not isinstance(own, dict):
+        raise UserError(f'{path} is damaged: its meta data of lighthead is no JSON object.')
+    return tensors, {**strings, **own}
 
 
 def _read_torch(path: Path) -> tuple[Any, dict[str, Any]]:

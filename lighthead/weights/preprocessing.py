@@ -56,6 +56,17 @@ def adapt_model_cfg(model_cfg: dict) -> WeightSource | None:
     return source if checkpoint else None
 
 
+def start_from_detector(model_cfg: dict, checkpoint: str) -> None:
+    """Let the backbone start from a detector's checkpoint (``load_from``), in place.
+
+    So :func:`adapt_model_cfg` takes the preprocessing and the activation from there, and the
+    norms' statistics count as trained. A backbone of another project is left alone.
+    """
+    backbone = model_cfg.get('backbone')
+    if backbone and _is_ours(backbone.get('type')):
+        backbone['init_cfg'] = dict(type='Pretrained', checkpoint=checkpoint)
+
+
 def check_preprocessor(source: WeightSource, data_preprocessor: nn.Module) -> None:
     """Stop where a detector that was built treats its images unlike its weights' source.
 
