@@ -41,8 +41,9 @@ def load_safetensors(path: str | os.PathLike) -> dict:
     Raises:
         UserError: it is damaged, or has no meta data of lighthead.
     """
-    weights, meta = read_safetensors(Path(path))
-    if 'dataset_meta' not in meta:
+    weights, strings = read_safetensors(Path(path))
+    meta = strings[SAFETENSORS_META]
+    if not meta:
         raise UserError(
             f'{path} holds weights without meta data of lighthead (classes, config): weights of a '
             "backbone belong into the backbone's init_cfg."

@@ -43,6 +43,7 @@ def read_weight_file(path: Path) -> WeightFile:
             tensors.
     """
     content, meta = read_safetensors(path) if path.suffix == '.safetensors' else _read_torch(path)
+    meta |= meta.pop(SAFETENSORS_META, {}) if path.suffix == '.safetensors' else {}
     tensors = unwrap(content)
     state_dict = strip_prefixes(tensors)
     if not state_dict:
@@ -54,7 +55,7 @@ def read_weight_file(path: Path) -> WeightFile:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and metadata of a safetensors file; what lighthead wrote there as JSON is read.
+    """Tensors and metadata of a safetensors file; the JSON of lighthead in it becomes a dict.
 
     Raises:
         UserError: it is damaged.
@@ -68,12 +69,12 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f'{path} is damaged or no safetensors file ({str(error)[:200]}).'
         ) from error
     try:
-        own = json.loads(strings.pop(SAFETENSORS_META, '{}'))
+        own = json.loads(strings.get(SAFETENSORS_META, '{}'))
     except (ValueError, RecursionError):
         own = None
     if not isinstance(own, dict):
-        raise UserError(f'{path} is damaged: its meta data of lighthead is no JSON object.')
-    return tensors, {**strings, **own}
+        raise UserError(f'{path} is damaged: it comes without meta data that can be read.')
+    return tensors, {**strings, SAFETENSORS_META: own}
 
 
 def _read_torch(path: Path) -> tuple[Any, dict[str, Any]]:

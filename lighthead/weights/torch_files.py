@@ -22,7 +22,10 @@ MAX_PICKLE = 64 * 2**20
 LEGACY_PICKLES = 5
 """How many pickles a file of the old format begins with."""
 ZIP_START, PICKLE_START = b'PK\x03\x04', b'\x80'
-STORAGES = ('Double', 'Float', 'Half', 'BFloat16', 'Long', 'Int', 'Short', 'Char', 'Byte', 'Bool')
+STORAGES = (
+    *('Double', 'Float', 'Half', 'BFloat16', 'ComplexFloat', 'ComplexDouble'),
+    *('Long', 'Int', 'Short', 'Char', 'Byte', 'Bool'),
+)
 DTYPES = (
     *('float64', 'float32', 'float16', 'bfloat16', 'complex64', 'complex128'),
     *('int64', 'int32', 'int16', 'int8', 'uint8', 'bool'),
