@@ -180,14 +180,24 @@ def _steps(sections: dict) -> Table:
         row = rows.get(key)
         line = [f'{key[0].rpartition("/")[2]}, {key[1]}']
         if row:
-            line += [str(row['steps']), str(row['images']), f'{row["loss_first"]:.2f}']
+            line += [str(row['steps']), str(row['images']), f'{row["rate"]:g}']
+            line.append(f'{row["loss_first"]:.2f}')
             line += [f'{row["loss_last"]:.2f}', number(row['seconds_per_step'] * 1e3)]
             line.append(f'{row["loading_share"]:.0%}')
         else:
-            line += [ABSENT] * 6
+            line += [ABSENT] * 7
         lines.append(line)
-    columns = ['config', 'steps', 'images', 'first loss', 'last loss', 'ms per step', 'loading']
-    note = 'From random weights, a constant rate; losses are means over up to ten steps.'
+    columns = [
+        'config',
+        'steps',
+        'images',
+        'rate',
+        'first loss',
+        'last loss',
+        'ms per step',
+        'loading',
+    ]
+    note = 'From random weights, without warm-up; losses are means over up to ten steps.'
     return Table('Steps with mixed precision', columns, lines, note)
 
 

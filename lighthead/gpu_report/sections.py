@@ -41,8 +41,8 @@ from lighthead.speed.harness.timer import Workload
 
 IMAGES, IMAGES_QUICK = 50, 2
 STEPS, STEPS_QUICK = 200, 2
-RATE = 0.002
-"""Learning rate of the steps in a row: constant, since there is no warm-up."""
+RATE_SHARE = 0.2
+"""Of a config's learning rate, for its steps in a row, which have no warm-up."""
 TESTS_SECONDS = 300
 COVERS = 'a normalised batch on the device to boxes on the host'
 COVERS_OPERATOR = 'an operator, its inputs on the device'
@@ -162,10 +162,12 @@ def steps_in_a_row(run: Run) -> dict:
     steps = STEPS_QUICK if run.conditions.quick else STEPS
     for name in CONFIGS[-1:] if run.conditions.quick else CONFIGS:
         workers = 0 if run.conditions.quick else 2
-        cfg = _config(run, name, amp=True, lr=RATE, workers=workers)
+        cfg = _config(run, name, amp=True, workers=workers)
+        cfg.optim_wrapper.optimizer.lr *= RATE_SHARE
         step = build_step(cfg, run.device, endless=True)
         values = train_steps(step, steps, run.device)
-        rows.append({'config': name, 'device': run.device.type} | values)
+        rate = cfg.optim_wrapper.optimizer.lr
+        rows.append({'config': name, 'device': run.device.type, 'rate': rate} | values)
     return {'rows': rows}
 
 
