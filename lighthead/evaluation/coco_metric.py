@@ -17,6 +17,7 @@ from lighthead.data.clean import CLEANED, CleanCOCO
 from lighthead.data.parsed_once import forget
 from lighthead.errors import UserError
 from lighthead.evaluation.proposal_recall import count_recalled, proposal_recall
+from lighthead.files import write_text_file
 
 AREAS = ('all', 'small', 'medium', 'large')
 PRECISIONS = {  # name: (IoU threshold or None for all, area)
@@ -119,7 +120,7 @@ class CocoDetMetric(CocoMetric):
         detections = self._detections(list(reversed(by_image.values())))
         if self.out is not None:
             Path(self.out).parent.mkdir(parents=True, exist_ok=True)
-            Path(self.out).write_text(json.dumps(detections))
+            write_text_file(json.dumps(detections), self.out)
             logger.info(f'{len(detections)} detections written to {self.out}')
         if self.format_only:
             return {}

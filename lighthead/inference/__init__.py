@@ -1,4 +1,4 @@
-"""Inference: from pictures and videos to boxes in their pixels."""
+"""Inference: from images and videos to boxes in their pixels."""
 
 from lighthead.inference.detector import Detector
 from lighthead.inference.images import ImageError

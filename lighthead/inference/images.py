@@ -30,7 +30,7 @@ OPENCV_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
 
 
 class ImageError(UserError):
-    """A picture or video that cannot be read; the message names it."""
+    """An image or video that cannot be read; the message names it."""
 
 
 def read_image(source: ImageLike) -> np.ndarray:
@@ -112,7 +112,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
-    """Whether the end marker follows the picture's data.
+    """Whether the end marker follows the image's data.
 
     OpenCV may fill the rest of a cut-off JPEG with grey. Segments are skipped
     by their length up to the first scan, so that a thumbnail's end marker does

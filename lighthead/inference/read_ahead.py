@@ -77,25 +77,9 @@ def newest(items: Iterable[Item], dropped: list[int]) -> Iterator[Item]:
     """
     slot: deque = deque(maxlen=1)
     arrived, closed = threading.Condition(), threading.Event()
-
-    def take() -> None:
-        try:
-            for item in items:
-                with arrived:
-                    dropped[0] += len(slot)
-                    slot.append(item)
-                    arrived.notify()
-                if closed.is_set():
-                    return
-            end: object = StopIteration()
-        except Exception as error:  # handed on to the consumer
-            end = error
-        with arrived:
-            arrived.wait_for(lambda: not slot or closed.is_set())
-            slot.append(end)
-            arrived.notify()
-
-    thread = threading.Thread(target=take, name='newest', daemon=True)
+    thread = threading.Thread(
+        target=_take, args=(items, slot, arrived, closed, dropped), name='newest', daemon=True
+    )
     thread.start()
     try:
         while True:
@@ -113,3 +97,28 @@ def newest(items: Iterable[Item], dropped: list[int]) -> Iterator[Item]:
         with arrived:
             arrived.notify_all()
         thread.join()
+
+
+def _take(
+    items: Iterable,
+    slot: deque,
+    arrived: threading.Condition,
+    closed: threading.Event,
+    dropped: list[int],
+) -> None:
+    """Put every item, and at last what ended them, into the slot of :func:`newest`."""
+    end: Exception = StopIteration()
+    try:
+        for item in items:
+            with arrived:
+                dropped[0] += len(slot)
+                slot.append(item)
+                arrived.notify()
+            if closed.is_set():
+                return
+    except Exception as error:  # handed on to the consumer
+        end = error
+    with arrived:
+        arrived.wait_for(lambda: not slot or closed.is_set())
+        slot.append(end)
+        arrived.notify()
