@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lighthead.errors import UserError
 from lighthead.inference.runtimes.backend import MOST_THREADS
 from lighthead.inference.runtimes.exported import open_exported
+from lighthead.inference.runtimes.files import unpad
 
 from .conftest import need
 from .fuzz_exported import fuzz, reseal
@@ -76,15 +78,11 @@ def lost_node(model) -> None:
 
 
 def unknown_label(model) -> None:
-    import numpy as np
-
     (labels,) = (t for t in model.graph.initializer if t.name == 'label_values')
     labels.raw_data = np.array([[0, 7, -1]], np.int64).tobytes()
 
 
 def too_many(model) -> None:
-    import numpy as np
-
     (num,) = (t for t in model.graph.initializer if t.name == 'num_values')
     num.raw_data = np.array([9], np.int64).tobytes()
 
@@ -193,6 +191,20 @@ def test_files_without_a_checksum_are_read(tiny, tmp_path):
 def test_odd_arguments(tiny, arguments, message):
     with pytest.raises(UserError, match=message):
         open_exported(tiny('onnx'), **arguments)
+
+
+def test_outputs_of_wrong_shapes():
+    boxes, scores, labels = np.zeros((1, 3, 4)), np.zeros((1, 3)), np.zeros((1, 3), np.int64)
+    num = np.array([2])
+    assert len(unpad(boxes, scores, labels, num, 1, Path('x'))[0].scores) == 2
+    for odd in (
+        (boxes, scores[None], labels, num),
+        (boxes, scores[0], labels, num),
+        (boxes[:, :2], scores, labels, num),
+        (boxes, scores, labels, num[0]),
+    ):
+        with pytest.raises(UserError, match='wrong shapes'):
+            unpad(*odd, 1, Path('x'))
 
 
 @pytest.mark.slow

@@ -76,9 +76,9 @@ def unpad(
     Raises:
         UserError: they are not what a detector of so many classes gives.
     """
-    batch, most = scores.shape
-    shapes = (boxes.shape, labels.shape, num.shape)
-    if shapes != ((batch, most, 4), (batch, most), (batch,)):
+    batch, most = scores.shape if scores.ndim == 2 else (0, 0)
+    shapes = (scores.shape, boxes.shape, labels.shape, num.shape)
+    if shapes != ((batch, most), (batch, most, 4), (batch, most), (batch,)):
         raise UserError(f'{path} gives outputs of wrong shapes: export the checkpoint again.')
     detections = []
     for image, count in enumerate(num.tolist()):
