@@ -191,6 +191,21 @@ class Checkpoints:
         build_detector(specification, checkpoint['state_dict'], self.odd)
 
 
+class Specifications(Checkpoints):
+    """Odd specifications alone: the schema, without a file around it."""
+
+    def make(self, rng: random.Random) -> None:
+        """Make the next odd text."""
+        text = as_json(mutate(rng, self.specification))
+        if rng.random() < 0.2 and isinstance(text, str):
+            text = odd_bytes(rng, text.encode()).decode('utf-8', 'replace')
+        self.text = text
+
+    def read(self) -> None:
+        """Use it."""
+        read_specification({'specification': self.text}, 'odd').model_cfg()
+
+
 class Weights:
     """Odd files of weights, read as training and pretraining do."""
 
@@ -252,9 +267,12 @@ def save(content: Any, path: Path, rng: random.Random) -> None:
         path.write_bytes(b'')
 
 
+READERS = {'specifications': Specifications, 'checkpoints': Checkpoints, 'weights': Weights}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('what', choices=['checkpoints', 'weights'])
+    parser.add_argument('what', choices=list(READERS))
     parser.add_argument('--inputs', type=int, default=100)
     parser.add_argument('--first', type=int, default=0)
     parser.add_argument('--seed', type=int, default=0)
@@ -263,7 +281,7 @@ def main() -> int:
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        reader = (Checkpoints if args.what == 'checkpoints' else Weights)(Path(folder))
+        reader = READERS[args.what](Path(folder))
         limit_memory(args.megabytes)
         signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(TimeoutError('too long')))
         results: Counter[str] = Counter()

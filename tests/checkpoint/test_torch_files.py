@@ -158,7 +158,7 @@ INPUTS = int(os.environ.get('LIGHTHEAD_FUZZ_INPUTS', '100'))
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize('what', ['checkpoints', 'weights'])
+@pytest.mark.parametrize('what', ['specifications', 'checkpoints', 'weights'])
 def test_odd_files_are_used_or_refused(what: str) -> None:
     command = [sys.executable, 'tests/fuzz_files.py', what, '--inputs', str(INPUTS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
