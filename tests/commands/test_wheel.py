@@ -27,10 +27,15 @@ def run(*command: object, cwd: Path, **variables: str) -> subprocess.CompletedPr
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that no build folder is left in the checkout."""
     folder = tmp_path_factory.mktemp('wheel')
-    ignored = shutil.ignore_patterns('.*', 'work_dirs', 'outputs', 'build', 'data', '*.egg-info')
-    shutil.copytree(ROOT, folder / 'source', ignore=ignored)
+    source = folder / 'source'
+    for name in ('lighthead', 'configs'):
+        ignored = shutil.ignore_patterns('__pycache__')
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    for path in ROOT.iterdir():
+        if path.is_file() and not path.name.startswith('.'):
+            shutil.copy(path, source)
     pip = (sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation')
-    run(*pip, '--wheel-dir', folder, folder / 'source', cwd=folder)
+    run(*pip, '--wheel-dir', folder, source, cwd=folder)
     return next(folder.glob('*.whl'))
 
 
