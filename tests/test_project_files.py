@@ -19,12 +19,11 @@ def test_the_models_of_the_index_have_a_config():
         assert Path(model['Config']).stem == model['Name']
 
 
-def test_contributing_names_folders_and_files_that_exist():
+def test_contributing_names_files_that_exist():
     text = (ROOT / 'CONTRIBUTING.md').read_text()
-    folders = re.findall(r'^\| `([a-z]+)/`', text, re.MULTILINE)
-    here = {path.parent.name for path in (ROOT / 'lighthead').glob('*/__init__.py')}
-    assert set(folders) | {'commands', 'zoo'} == here
-    for path in re.findall(r'`((?:lighthead|tests|configs)/[\w/.]+\.py)`', text):
+    paths = re.findall(r'`((?:lighthead|tests|configs)/[\w/.]+\.py)`', text)
+    assert len(paths) >= 8
+    for path in paths:
         assert (ROOT / path).is_file(), path
 
 

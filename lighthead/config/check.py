@@ -4,7 +4,7 @@ In this order, the quick before the slow:
 
 1. the names in the config: every ``type`` and its arguments;
 2. the work dir: a new run does not overwrite another, ``--resume`` has a file;
-3. the use: whether a checkpoint can describe the detector;
+3. the use: whether a checkpoint can describe the detector, and the format of the data sets;
 4. the other processes are joined (``--launcher``), so that one of them reports;
 5. the data: annotation files, image folders, classes;
 6. the weights: what they need of the preprocessing and the activation is filled
@@ -14,9 +14,12 @@ Each ``check_...`` returns a value of its own and leaves the read config as it i
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmdet.datasets import CocoDataset
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 
@@ -26,6 +29,7 @@ from lighthead.config.keys import check_types
 from lighthead.config.read import RunConfig
 from lighthead.data.check import DataReport, check_data
 from lighthead.data.image_folder import list_classes
+from lighthead.data.layout import dataset_cfgs
 from lighthead.engine.distributed import join_processes
 from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg, start_from_detector
@@ -67,7 +71,7 @@ def check_training(
     checkpoint = _prepare_resume(cfg, resume, folder)
     if cfg.get('load_from') and not Path(cfg.load_from).is_file():
         raise UserError(f'load_from: there is no checkpoint {cfg.load_from}.')
-    notes = notes_on_use(cfg)
+    notes = [*notes_on_use(cfg), *check_datasets(cfg, ('train', 'val'))]
     join_processes(cfg)
     data = check_data(cfg)
     if checkpoint is None:
@@ -91,6 +95,7 @@ def check_evaluation(
     join_processes(cfg)
     cfg.load_from = checkpoint
     cfg.model.backbone.init_cfg = None
+    check_datasets(cfg, ('test',))
     take_preprocessing(cfg, meta)
     return CheckedRun(cfg, folder, check_data(cfg, splits=('test',)))
 
@@ -182,6 +187,35 @@ def take_preprocessing(cfg: Config, meta: dict) -> None:
     cfg.model.data_preprocessor.pop('rgb_to_bgr', None)
     if facts.act_cfg is not None:
         cfg.model.backbone.act_cfg = facts.act_cfg.to_cfg()
+
+
+def check_datasets(cfg: Config, splits: Sequence[str]) -> list[str]:
+    """Refuse data sets that do not read COCO's format; notes on wrappers around those that do.
+
+    Raises:
+        UserError: a data set has another format.
+    """
+    notes = []
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        for dataset in dataset_cfgs(loader):
+            kind = DATASETS.get(dataset['type'])
+            if not (isinstance(kind, type) and issubclass(kind, CocoDataset)):
+                raise UserError(
+                    f'{split}_dataloader: {dataset["type"]} does not read COCO annotations: give '
+                    '--data-root, which reads other formats too, or convert with `lighthead data '
+                    'convert`.'
+                )
+        if (
+            split == 'train'
+            and loader
+            and not getattr(DATASETS.get(loader.dataset.type), 'accepts_epoch', False)
+        ):
+            notes.append(
+                f'train data: {loader.dataset.type} draws its augmentation without regard to the '
+                'epoch: a resumed training sees other crops and flips than an uninterrupted one.'
+            )
+    return notes
 
 
 def use_classes(cfg: Config, classes: list[str]) -> None:
