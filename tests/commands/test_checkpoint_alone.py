@@ -53,7 +53,7 @@ def test_it_detects_what_the_detector_detects(checkpoint, data_root, tmp_path):
 @pytest.mark.parametrize(
     ('flags', 'message'),
     [
-        ([], 'Give --data-root'),
+        ([], '--data-root has to name the data'),
         (['--tta'], '--tta'),
     ],
 )
