@@ -21,6 +21,8 @@ READERS = {
     '.pt2': ('torch',),
 }
 """Which backends can."""
+DEVICES = ('cpu', 'cuda', 'mps', 'xpu', 'npu')
+"""Types of devices that torch knows; files run on the first."""
 
 
 def is_exported(path: str | os.PathLike) -> bool:
@@ -58,7 +60,10 @@ def open_exported(
         raise UserError(
             f'The backend {name!r} cannot run {path}: choose from {", ".join(READERS[suffix])}.'
         )
-    if str(device) not in ('cpu', 'cpu:0'):
+    kind = str(device).partition(':')[0]
+    if kind not in DEVICES:
+        raise UserError(f"There is no device {device!r}: choose 'cpu'.")
+    if kind != 'cpu':
         raise UserError(f"{path} was exported for the CPU: choose device='cpu'.")
     if suffix == '.pt2' and not trust:
         raise UserError(
