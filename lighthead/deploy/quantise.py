@@ -154,7 +154,7 @@ def float_operations(model) -> list[str]:
         if names:
             waiting.append(node)
         if any(name.startswith('rpn_') for name in names):
-            last.add(node.get_friendly_name())
+            last |= _last_convolution(node)
     while waiting:
         node = waiting.pop()
         if node.get_friendly_name() not in dense:
@@ -167,6 +167,17 @@ def float_operations(model) -> list[str]:
         and node.get_type_name() not in ('Result', 'Parameter', 'Constant')
     ]
     return names + sorted(last | _stem(model))
+
+
+def _last_convolution(node) -> set[str]:
+    """Names of an operation and of what precedes it, back to the convolution."""
+    names = {node.get_friendly_name()}
+    if node.get_type_name() != 'Convolution':
+        for entry in node.inputs():
+            source = entry.get_source_output().get_node()
+            if source.get_type_name() not in ('Constant', 'Convert'):
+                names |= _last_convolution(source)
+    return names
 
 
 def _stem(model) -> set[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from lighthead import Detector
 from lighthead.commands.export_job import export, int8_report
-from lighthead.deploy.quantise import dense_nodes
+from lighthead.deploy.quantise import dense_nodes, float_operations
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured
 from lighthead.inference.calibration import calibration_files, calibration_inputs
@@ -102,6 +102,22 @@ def test_nncf(checkpoint, data_root, tmp_path, capsys):
     assert quantised['Convolution'] > 30
     assert quantised['GroupConvolution'] == 0
     assert Detector(out, threads=1).classes == CLASSES
+
+
+def test_openvino_operations_that_stay_in_float(exported):
+    need('openvino')
+    path = exported('onnx')
+    import openvino as ov
+
+    model = ov.Core().read_model(path)
+    kept = set(float_operations(model))
+    kinds = {'Convolution': [], 'GroupConvolution': []}
+    for node in model.get_ordered_ops():
+        if node.get_type_name() in kinds:
+            kinds[node.get_type_name()].append(node.get_friendly_name() in kept)
+    assert sum(kinds['Convolution']) == 3  # the first, and the RPN's last two
+    assert len(kinds['Convolution']) > 30
+    assert all(kinds['GroupConvolution'])
 
 
 def test_loss_above_one_point_is_called_out():
