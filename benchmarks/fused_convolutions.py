@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from comparison import make_parser, run_groups
 
-from lighthead.checkpoint.build_model import build_model, load_weights, read_meta
+from lighthead.checkpoint.build_model import build_detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.dense import DenseNetwork
 from lighthead.deploy.fused_conv import fuse_convs
 from lighthead.speed.harness.timer import Workload
@@ -24,8 +25,8 @@ def main() -> None:
     parser.add_argument('--shape', nargs=2, type=int, default=(800, 1216), metavar=('H', 'W'))
     args = parser.parse_args()
     content = load_checkpoint_file(args.checkpoint)
-    model = build_model(read_meta(content, args.checkpoint).model_cfg)
-    load_weights(model, content['state_dict'], args.checkpoint)
+    specification = read_specification(content['meta'], args.checkpoint)
+    model = build_detector(specification, content['state_dict'], args.checkpoint)
     images = torch.randn(1, 3, *args.shape, generator=torch.Generator().manual_seed(args.seed))
     groups = []
     for name, dtype in (('fp32', torch.float32), ('bf16', torch.bfloat16)):
