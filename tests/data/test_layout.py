@@ -221,3 +221,13 @@ def test_folds_use_all_images(cache: Path, pristine_coco: Path) -> None:
 def test_a_val_split_is_not_made_where_there_is_one(pristine_coco: Path) -> None:
     with pytest.raises(UserError, match='has a val split already'):
         find_splits(pristine_coco, val_fraction=0.1)
+
+
+def test_lists_in_the_middle_of_a_large_file_are_found(pristine_coco: Path) -> None:
+    """Images, categories, annotations in this order, with megabytes on both sides."""
+    (path,) = (pristine_coco / 'annotations').glob('*train*.json')
+    content = json.loads(path.read_text())
+    padded = dict(images=content['images'], more=' ' * 2_000_000, categories=content['categories'])
+    padded |= dict(annotations=content['annotations'], rest=' ' * 2_000_000)
+    path.write_text(json.dumps(padded))
+    assert find_splits(pristine_coco).train.ann_file == path

@@ -7,6 +7,7 @@ only JSON file of a folder.
 """
 
 import json
+import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,12 +58,27 @@ def _split_of_file(path: Path, root: Path) -> str | None:
 
 
 def looks_like_coco(path: Path) -> bool:
-    """Whether a JSON file is an object with COCO's lists, by its first and last megabyte."""
+    """Whether a JSON file is an object with COCO's lists: two of them are found.
+
+    They are looked for in the first and last megabyte, and then in the rest.
+    """
     with open(path, 'rb') as file:
         head = file.read(HEAD_BYTES)
         file.seek(max(0, path.stat().st_size - HEAD_BYTES))
         text = head + file.read()
-    return text.lstrip()[:1] == b'{' and len(set(COCO_KEY.findall(text))) >= 2
+    if text.lstrip()[:1] != b'{':
+        return False
+    return len(set(COCO_KEY.findall(text))) >= 2 or _has_two_lists(path)
+
+
+def _has_two_lists(path: Path) -> bool:
+    found = set()
+    with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for match in COCO_KEY.finditer(content):
+            found.add(match[1])
+            if len(found) == 2:
+                return True
+    return False
 
 
 def is_coco(root: Path) -> bool:
