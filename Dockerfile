@@ -1,5 +1,6 @@
 # lighthead on a CPU, with ONNX Runtime: docker build -t lighthead . && docker run lighthead info
-# The CPU wheels of torch and headless OpenCV need no CUDA libraries and no libGL (5 GB less).
+# --build-arg TORCH_INDEX=ADDRESS takes torch's CPU wheels, which need no CUDA libraries (5 GB less);
+# "Start Locally" on pytorch.org shows the address of their index. Headless OpenCV needs no libGL.
 FROM python:3.11-slim
 
 WORKDIR /lighthead
@@ -8,8 +9,9 @@ COPY lighthead lighthead
 COPY configs configs
 
 # torch and torchvision come as a pair from one index.
-RUN pip install --no-cache-dir --only-binary=:all: \
-        --index-url https://download.pytorch.org/whl/cpu torch==2.11.0 torchvision==0.26.0 \
+ARG TORCH_INDEX=
+RUN PIP_INDEX_URL=$TORCH_INDEX pip install --no-cache-dir --only-binary=:all: \
+        torch==2.11.0 torchvision==0.26.0 \
     && grep -vE '^(torch|torchvision|opencv-python)==' constraints.txt > /tmp/constraints.txt \
     && pip install --no-cache-dir --only-binary=:all: -c /tmp/constraints.txt setuptools \
     && pip install --no-cache-dir -c /tmp/constraints.txt --no-build-isolation '.[lite,export]' \
