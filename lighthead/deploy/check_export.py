@@ -15,6 +15,7 @@ from lighthead.deploy.compare_detections import (
     compare,
 )
 from lighthead.deploy.exportable_suppression import exportable_detector
+from lighthead.deploy.metadata import SIZE_DIVISOR
 from lighthead.deploy.stages import DetectorStages
 from lighthead.errors import UserError
 
@@ -42,11 +43,15 @@ def check_export(
         model: What was exported.
         run: The exported file's backend.
         least_score: Detections with a lower score are not compared.
+
+    Cases are at least as large as the ``least_side`` of ``run``, where it has one.
     """
     module = exportable_detector(model)
     generator = torch.Generator().manual_seed(1)
     cases = {}
+    least = -(-getattr(run, 'least_side', 1) // SIZE_DIVISOR) * SIZE_DIVISOR
     for name, (batch, height, width) in CASES:
+        height, width = max(height, least), max(width, least)
         images = _picture_like(generator, batch, height, width)
         cases[name] = (images, _true_sizes(batch, height, width))
     cases['an image without objects'] = (torch.zeros(1, 3, 128, 96), [(128, 96)])

@@ -27,6 +27,10 @@ class ExportedProgramBackend:
         path: The file.
         precision: ``'fp32'``.
         threads: Of torch, for the whole process.
+
+    Attributes:
+        least_side: Pixels that a side of a batch must have. torch.export fixes what has one
+            pixel, so that no map may be that small: with a level of stride 64, 65 pixels.
     """
 
     device = torch.device('cpu')
@@ -50,13 +54,33 @@ class ExportedProgramBackend:
         self.precision = check_file_precision(self.meta, precision, ('fp32',), path, 'torch')
         if threads is not None:
             torch.set_num_threads(threads)
+        self.least_side = least_side(program)
         self.module = program.module()
 
     @torch.inference_mode()
     def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         """See :class:`lighthead.inference.runtimes.backend.Backend`."""
+        side = min(batch.shape[2:])
+        if side < self.least_side:
+            raise UserError(
+                f'{self.path} cannot take a batch of {batch.shape[2]} x {batch.shape[3]} pixels: '
+                f'each side must have {self.least_side} or more; an ONNX file takes smaller ones.'
+            )
         with refusing_failures(self.path):
             pixels = torch.as_tensor(batch).contiguous()
             outputs = self.module(pixels, torch.from_numpy(sizes_array(sizes)))
         arrays = [values.numpy() for values in outputs]
         return unpad(*arrays, len(self.meta.classes), self.path)
+
+
+def least_side(program: torch.export.ExportedProgram) -> int:
+    """The least height and width that a program was exported for."""
+    (images,) = (
+        n.meta['val'] for n in program.graph.nodes if n.op == 'placeholder' and n.name == 'images'
+    )
+    bounds = [
+        program.range_constraints.get(side.node.expr)
+        for side in images.shape[2:]
+        if isinstance(side, torch.SymInt)
+    ]
+    return max((int(bound.lower) for bound in bounds if bound is not None), default=1)
