@@ -86,7 +86,8 @@ def mutate(rng: random.Random, data: Any) -> Any:
         elif action == 3:
             del node[last]
         elif action == 4 and isinstance(node, dict):
-            node[rng.choice(['type', 'init_cfg', 'checkpoint', '_scope_', 'x'])] = rng.choice(ODD)
+            key = rng.choice(['type', 'init_cfg', 'checkpoint', '_scope_', 'x'])
+            node[key] = copy.deepcopy(rng.choice(ODD))
         elif isinstance(node[last], int | float):
             node[last] = node[last] * rng.choice([-1, 0, 2, 10, 10**3, 10**6])
     return data
@@ -120,7 +121,7 @@ def odd_tensors(rng: random.Random, tensors: dict) -> Any:
             lambda t=tensor: t[:0] if t.dim() else t,
             lambda: torch.zeros(()),
             lambda t=tensor: t.float().to_sparse() if t.dim() else t,
-            lambda: rng.choice(ODD),
+            lambda: copy.deepcopy(rng.choice(ODD)),
         ]
         tensors[name] = rng.choice(changes)()
         if rng.random() < 0.3:
@@ -182,7 +183,7 @@ class Checkpoints:
             zip_bomb(self.odd)
             return
         elif kind == 8:
-            content[rng.choice(['meta', 'state_dict'])] = rng.choice(ODD)
+            content[rng.choice(['meta', 'state_dict'])] = copy.deepcopy(rng.choice(ODD))
         if kind == 9:
             self.odd.write_bytes(odd_bytes(rng, self.path.read_bytes()))
         else:
