@@ -20,7 +20,7 @@ from lighthead.files import replacing
 from lighthead.weights.torch_files import PickledObjectsError, read_torch_file
 
 SPARE_BYTES = 8 * 2**20
-"""Left free beside a new checkpoint, for logs and the file system."""
+"""Left free next to a new checkpoint, for logs and the file system."""
 
 _NUMBERED = re.compile(r'^(epoch|iter)_\d+\.pth$')
 

@@ -168,7 +168,7 @@ def _is_own(name: str) -> bool:
 
 
 def arguments_of(node: Mapping, key: str) -> frozenset[str] | None:
-    """The arguments that the class of a dict takes; None where that cannot be told."""
+    """The arguments that the class of a dict takes; None where that is unknown."""
     name = node.get('type')
     if key in NOT_CLASSES or key.endswith(('norm_cfg', 'act_cfg', 'conv_cfg')):
         return None

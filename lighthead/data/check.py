@@ -1,6 +1,6 @@
 """Look a config's data over before training: one clear sentence instead of a late crash.
 
-No image is opened, so that COCO itself takes seconds beside reading its JSON.
+No image is opened, so that COCO itself takes seconds on top of reading its JSON.
 """
 
 import os

@@ -65,7 +65,7 @@ class CocoDetDataset(CocoDataset):
       choice of another image where it returns None) are a function of (seed,
       epoch, index), whatever the number of workers, and the generators' states
       are restored after. A plain index leaves the generators alone.
-    - An image of another size than the file says is told once.
+    - An image of another size than the file says is reported once.
 
     Args:
         seed: The run's seed.

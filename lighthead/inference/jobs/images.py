@@ -18,7 +18,7 @@ WAITING = 2
 
 
 def run_images(run: Run, inputs: Sequence[tuple[Path, str]]) -> None:
-    """Detect in images and draw them under the names given; in order, and until told to stop."""
+    """Detect in images and draw them under the names given; in order, until a stop is requested."""
     workers = run.options.workers
     writers = (default_workers() if workers is None else workers) if run.draws else 0
     results = run.stream((path for path, _ in inputs), workers)
