@@ -22,7 +22,7 @@ AHEAD = 4
 
 
 def run_video(run: Run, path: Path | str, name: str) -> None:
-    """Detect in all frames, or until a stop is requested; then the drawn video has the frames so far."""
+    """Detect in all frames, or until a stop is requested; the drawn video has the frames so far."""
     try:
         reader = VideoReader(path)
     except ImageError as error:
