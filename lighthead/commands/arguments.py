@@ -20,7 +20,15 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports invalid arguments in one line and exits with 2."""
+    """A parser that reports invalid arguments in one line and exits with 2.
+
+    Attributes:
+        intermixed: Whether flags may stand between the positional arguments where one of
+            them is optional, which argparse does not parse by itself.
+    """
+
+    intermixed = False
+    _mixing = False
 
     def __init__(self, **settings) -> None:
         settings.setdefault('formatter_class', HelpFormatter)
@@ -35,7 +43,16 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse, and refuse what is unknown here, where the similar flags are known."""
-        parsed, unknown = super().parse_known_args(args, namespace)
+        if self._mixing:  # argparse's own two passes: positional arguments are left for the second
+            return super().parse_known_args(args, namespace)
+        if self.intermixed:
+            self._mixing = True
+            try:
+                parsed, unknown = super().parse_known_intermixed_args(args, namespace)
+            finally:
+                self._mixing = False
+        else:
+            parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             flags = [text for text in unknown if text.startswith('-')]
             if not flags:

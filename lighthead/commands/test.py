@@ -13,6 +13,7 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lighthead test``."""
+    parser.intermixed = True
     parser.add_argument(
         'config',
         metavar='config',

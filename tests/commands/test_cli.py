@@ -146,3 +146,18 @@ def test_info_goes_on_where_something_cannot_be_found_out(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert 'not available (OSError: no such library)' in out
     assert 'operators of mmcv' in out
+
+
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['CONFIG', 'CHECKPOINT', '--out', 'x.json'],
+        ['CONFIG', '--out', 'x.json', 'CHECKPOINT'],
+        ['--out', 'x.json', 'CONFIG', 'CHECKPOINT'],
+    ],
+)
+def test_flags_may_stand_between_config_and_checkpoint(words):
+    args = cli.build_parser().parse_args(['test', *words])
+    assert (args.config, args.checkpoint, args.out) == ('CONFIG', 'CHECKPOINT', 'x.json')
+    alone = cli.build_parser().parse_args(['test', '--out', 'x.json', 'CHECKPOINT'])
+    assert (alone.config, alone.checkpoint) == (None, 'CHECKPOINT')

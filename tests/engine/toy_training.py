@@ -109,6 +109,10 @@ class ToyMetric(BaseMetric):
         return {'accuracy': sum(results) / len(results)}
 
 
+SCHEDULES = (
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=15),
+    dict(type='MultiStepLR', milestones=[1, 2], by_epoch=True),
+)
 RUNS = itertools.count()
 """Numbers of the runs in this process."""
 
@@ -127,6 +131,7 @@ def make_cfg(
     amp: bool = False,
 ) -> Config:
     init_cfg = dict(type='Pretrained', checkpoint=init) if init else None
+    backbone = dict(type='ToyBackbone', init_cfg=init_cfg)
     loader = dict(
         batch_size=BATCH,
         num_workers=workers,
@@ -142,11 +147,7 @@ def make_cfg(
             # mmengine reuses logger and visualizer of runs whose names and seconds are equal.
             experiment_name=f'toy{next(RUNS)}',
             work_dir=str(work_dir),
-            model=dict(
-                type='ToyModel',
-                backbone=dict(type='ToyBackbone', init_cfg=init_cfg),
-                nan_at=nan_at,
-            ),
+            model=dict(type='ToyModel', backbone=backbone, nan_at=nan_at),
             train_dataloader=dict(
                 sampler=dict(type='ResumableSampler', shuffle=True),
                 batch_sampler=dict(type='ResumableBatchSampler', group_by_aspect_ratio=False),
@@ -162,10 +163,7 @@ def make_cfg(
                 optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=1e-4),
                 clip_grad=dict(max_norm=5.0),
             ),
-            param_scheduler=[
-                dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=15),
-                dict(type='MultiStepLR', milestones=[1, 2], by_epoch=True),
-            ],
+            param_scheduler=[dict(schedule) for schedule in SCHEDULES],
             default_hooks=dict(
                 checkpoint=hook,
                 logger=dict(type='LoggerHook', interval=5),
