@@ -29,11 +29,11 @@ from lighthead.gpu_report.training import (
     operator_shares,
     training_config,
 )
+from lighthead.report.page import number
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.memory import peak_memory
 from lighthead.speed.harness.quiet import quiet_libraries
 from lighthead.speed.harness.timer import Plan, Workload, intra_op_threads, measure
-from lighthead.speed.report.page import number
 
 SHOWN = 15
 """Operators in a table of shares."""

@@ -53,9 +53,9 @@ def main(args: argparse.Namespace) -> None:
 def _print_shares(model: 'nn.Module', config: str, shapes: Sequence[tuple[int, int]]) -> None:
     from rich.console import Console
 
+    from lighthead.report.page import Table
+    from lighthead.report.terminal import rich_table
     from lighthead.speed.detectors.complexity import detector_shares
-    from lighthead.speed.report.page import Table
-    from lighthead.speed.report.terminal import rich_table
 
     rois = model.test_cfg.get('rpn', {}).get('max_per_img')
     console = Console(width=None if sys.stdout.isatty() else 100)

@@ -172,11 +172,12 @@ def main(args: argparse.Namespace) -> int | None:
     """Run the subcommand, print its tables and write its files."""
     from rich.console import Console
 
+    from lighthead.report.terminal import print_page
+    from lighthead.report.write import prepare_folder
     from lighthead.speed.experiments import run_experiment
     from lighthead.speed.harness.quiet import quiet_libraries
     from lighthead.speed.harness.record import read_record
-    from lighthead.speed.report import prepare_folder, write_report
-    from lighthead.speed.report.terminal import print_report
+    from lighthead.speed.report import add_facts, write_report
 
     if args.out:
         prepare_folder(args.out)
@@ -187,9 +188,9 @@ def main(args: argparse.Namespace) -> int | None:
             record = read_record(args.results[0])
         else:
             record = run_experiment(args, experiment(args.subcommand))
-    page = experiment(record.subcommand).layout(record)
+    page = add_facts(record, experiment(record.subcommand).layout(record))
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    print_report(record, page, console)
+    print_page(page, console)
     if args.out:
         console.print(f'written to {args.out}: ' + ', '.join(write_report(record, page, args.out)))
     if not record.complete:

@@ -1,8 +1,9 @@
 """The page of ``lighthead speed gpu``: every cell that was not measured says so."""
 
 from lighthead.gpu_report.detectors import LEAST_SCORE, RIVAL, SAME_BOX, WIDTHS
+from lighthead.report.page import Bars, Chart, Page, Table, number
 from lighthead.speed.harness.record import Record
-from lighthead.speed.report.page import Bars, Chart, Page, Table, number, speed
+from lighthead.speed.report import speed
 
 BATCHES = (1, 4, 16)
 PRECISIONS = ('fp32', 'tf32', 'fp16', 'bf16')
@@ -16,7 +17,7 @@ def layout(record: Record) -> Page:
     rows = {row['id']: row for row in record.measurements}
     sections = record.findings['sections']
     size = 'x'.join(map(str, record.findings['sides']))
-    page = Page()
+    page = Page(record.title)
     if any(row['device'] == 'cuda' for row in record.measurements):
         page.charts = [_chart(rows, batch, size) for batch in BATCHES]
     page.tables = [

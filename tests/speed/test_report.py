@@ -8,9 +8,6 @@ import pytest
 from lighthead.errors import UserError
 from lighthead.speed.experiments import classification
 from lighthead.speed.harness.record import FIELDS, read_record
-from lighthead.speed.report.markdown import table_lines
-from lighthead.speed.report.page import Table, number
-from lighthead.speed.report.terminal import rich_table
 
 PAGES = (
     *('speed/blocks', 'speed/breakdown', 'speed/detector', 'speed/detector_rtmdet'),
@@ -125,30 +122,3 @@ def test_pages_of_docs_are_what_their_results_give(page, tmp_path, pytestconfig,
         shipped, drawn = (folder / name).read_text(), (tmp_path / name).read_text()
         assert drawn == shipped, f'lighthead speed report {folder} --out {folder}'
     assert {f.name for f in tmp_path.glob('*.png')} == {f.name for f in folder.glob('*.png')}
-
-
-def test_tables_keep_their_columns_apart_and_fit_the_terminal():
-    table = Table('t', ('name', 'a', 'b'), [('x|y', '1', '2')], page_only=('b',))
-    assert table_lines(table).splitlines() == [
-        '| name | a | b |',
-        '| --- | ---: | ---: |',
-        '| x\\|y | 1 | 2 |',
-    ]
-    assert [column.header for column in rich_table(table, 80).columns] == ['name', 'a']
-    wide = Table('t', [f'column {i}' for i in range(9)], [['1'] * 9])
-    assert rich_table(wide, 40).row_count == 8, 'one row becomes a column'
-
-
-@pytest.mark.parametrize(
-    ('value', 'text'),
-    [
-        (None, '-'),
-        (0.0, '0.0'),
-        (0.0345, '0.035'),
-        (3.14159, '3.1'),
-        (123.4, '123'),
-        (-7.0, '-7.0'),
-    ],
-)
-def test_numbers_have_two_digits_or_more(value, text):
-    assert number(value) == text

@@ -17,6 +17,7 @@ from torchvision.models.mobilenetv2 import InvertedResidual
 
 from lighthead.models.backbones.bottleneck_net import BottleneckUnit
 from lighthead.models.backbones.shufflenet_v2 import ShuffleUnit
+from lighthead.report.page import Page
 from lighthead.speed.experiments.cells import Cell, both_phases, measure_cells
 from lighthead.speed.experiments.grid import PANELS, grid_page
 from lighthead.speed.harness.bench import Bench
@@ -25,7 +26,6 @@ from lighthead.speed.harness.record import Record
 from lighthead.speed.harness.statistics import rank_correlation
 from lighthead.speed.paper.appendix import BLOCK_WIDTHS, BLOCKS
 from lighthead.speed.paper.table8 import BATCH
-from lighthead.speed.report.page import Page
 
 STACKED = 10
 FLOPS_TOLERANCE = 0.07
@@ -115,4 +115,4 @@ def layout(record: Record) -> Page:
     """Blocks by width, a table for each size."""
     correlations = record.findings['rank_correlation']
     by_phase = {phase: {'all cells': value} for phase, value in correlations.items()}
-    return grid_page(record.measurements, 'column', by_phase)
+    return grid_page(record, 'column', by_phase)

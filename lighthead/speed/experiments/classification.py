@@ -8,6 +8,7 @@ stand in the same table.
 from argparse import Namespace
 from functools import partial
 
+from lighthead.report.page import Chart, Lines, Page, Table, number
 from lighthead.speed.experiments.cells import (
     Cell,
     add_memory,
@@ -28,7 +29,7 @@ from lighthead.speed.networks import (
     stand_ins,
 )
 from lighthead.speed.paper.table8 import BATCH
-from lighthead.speed.report.page import Chart, Lines, Page, Table, number, speed, unique
+from lighthead.speed.report import speed, unique
 
 QUICK_SECONDS = 120
 PAPER_TITLES = {
@@ -110,7 +111,7 @@ def correlations(measurements: list[dict]) -> dict[str, dict]:
 
 def layout(record: Record) -> Page:
     """The charts of speed against complexity and error, the table, the correlations."""
-    page = Page()
+    page = Page(record.title)
     if record.measurements:
         page.charts = _charts(record.measurements)
         page.tables.append(_table(record))

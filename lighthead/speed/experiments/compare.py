@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from lighthead.errors import UserError
+from lighthead.report.page import Bars, Chart, Page, Table
 from lighthead.speed.harness.record import Record, read_record
-from lighthead.speed.report.page import Bars, Chart, Page, Table, machine_line
+from lighthead.speed.report import machine_line
 
 MATTERS = ('batch', 'height', 'width', 'threads', 'precision', 'device')
 """Fields that should be equal for two measurements to be compared."""
@@ -75,4 +76,5 @@ def layout(record: Record) -> Page:
         reference=1,
         size=(9.0, 1.6 + 0.28 * len(rows)),
     )
-    return Page([chart], [Table('images/s', columns, lines, note)])
+    table = Table('images/s', columns, lines, note)
+    return Page(record.title, charts=[chart], tables=[table])

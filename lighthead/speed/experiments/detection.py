@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch.nn as nn
 
 from lighthead.errors import UserError
+from lighthead.report.page import Bars, Chart, Page, Table, number
 from lighthead.speed.detectors.build import MMDET, PADDING, TORCHVISION, Candidate
 from lighthead.speed.detectors.complexity import detector_shares
 from lighthead.speed.detectors.parts import (
@@ -39,7 +40,7 @@ from lighthead.speed.harness.bench import Bench
 from lighthead.speed.harness.record import Record, timing_fields
 from lighthead.speed.harness.timer import Timing, Workload, intra_op_threads
 from lighthead.speed.paper.table7 import BATCH, COMPLEXITIES, IMAGE_SIZE, TABLE7
-from lighthead.speed.report.page import Bars, Chart, Page, Table, number, speed, unique
+from lighthead.speed.report import speed, unique
 
 COVERS = 'bytes of the resized images to boxes: preprocessing, network, NMS'
 COVERS_FILE = 'image file to boxes: decoding, resizing, preprocessing, network, NMS'
@@ -198,8 +199,9 @@ def layout(record: Record) -> Page:
     """Charts of speed and of the parts, then the tables."""
     rows = record.measurements
     if not rows:
-        return Page()
-    page = Page([_speed_chart(rows), _parts_chart(rows)], [_speeds(rows)])
+        return Page(record.title)
+    charts = [_speed_chart(rows), _parts_chart(rows)]
+    page = Page(record.title, charts=charts, tables=[_speeds(rows)])
     for batch in unique(rows, 'batch'):
         page.tables.append(_parts([row for row in rows if row['batch'] == batch]))
     if 'macs' in record.findings:

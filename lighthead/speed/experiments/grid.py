@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from lighthead.speed.report.page import Bars, Chart, Page, Table, number, speed, unique
+from lighthead.report.page import Bars, Chart, Page, Table, number
+from lighthead.speed.harness.record import Record
+from lighthead.speed.report import speed, unique
 
 PANELS = (
     # phase, field, unit
@@ -23,17 +25,17 @@ def phase_title(rows: Sequence[dict]) -> str:
     return f'{where}, batch {row["batch"]}'
 
 
-def grid_page(measurements: Sequence[dict], column: str, correlations: dict) -> Page:
+def grid_page(record: Record, column: str, correlations: dict) -> Page:
     """A table for each phase and input size, a chart for each phase.
 
     Args:
-        measurements: Of all phases and sizes.
+        record: Of all phases and sizes.
         column: The field that the columns differ in.
         correlations: Rank correlations with the paper, by phase and by what they cover.
     """
-    page = Page()
+    page = Page(record.title)
     for phase, field, unit in PANELS:
-        rows = [row for row in measurements if row['phase'] == phase]
+        rows = [row for row in record.measurements if row['phase'] == phase]
         if not rows:
             continue
         sizes = list(dict.fromkeys((row['width'], row['height']) for row in rows))

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from lighthead.report.page import Bars, Chart, Page, Table
 from lighthead.speed.experiments.cells import Cell, Phase, measure_cells
 from lighthead.speed.experiments.grid import PAPER_MACHINES, grid_table, relative_bars
 from lighthead.speed.harness.bench import Bench
@@ -23,7 +24,7 @@ from lighthead.speed.paper.tables1to4 import (
     SCALES,
     Guideline,
 )
-from lighthead.speed.report.page import Bars, Chart, Page, Table, unique
+from lighthead.speed.report import unique
 
 COVERS = f'forward pass of {BLOCKS_STACKED} stacked blocks, input on the device'
 
@@ -92,10 +93,11 @@ def layout(record: Record) -> Page:
     """A chart and a table for each guideline, the verdicts first."""
     platform = 'gpu' if record.settings['device'] == 'cuda' else 'arm'
     page = Page(
+        record.title,
         notes=[
             'A guideline holds here where the bootstrap 95 % interval of the speed ratio, the '
             'recommended block over the others at equal FLOPs, lies above 1.'
-        ]
+        ],
     )
     if record.findings:
         page.tables.append(_verdicts(record.findings, platform))
@@ -151,6 +153,7 @@ def _verdicts(findings: dict, platform: str) -> Table:
         'Speed ratio: the recommended block over the other rows, geometric mean over rows and '
         'widths, in MACs per second. Single cells: in how many the guideline holds by itself.',
         text_columns=2,
+        marks={'holds here': 'good', 'does not hold here': 'bad'},
     )
 
 

@@ -8,6 +8,7 @@ takes single images and leaves the largest size out.
 from argparse import Namespace
 from functools import partial
 
+from lighthead.report.page import Page
 from lighthead.speed.experiments.cells import (
     Cell,
     add_memory,
@@ -21,7 +22,6 @@ from lighthead.speed.harness.statistics import rank_correlation
 from lighthead.speed.networks import build_network, stand_ins
 from lighthead.speed.paper.appendix import COMPLEXITIES, GPU_APART, RESOLUTIONS
 from lighthead.speed.paper.table8 import BATCH
-from lighthead.speed.report.page import Page
 
 WIDTHS = {
     # the columns of the table, as models of Table 8
@@ -89,4 +89,4 @@ def correlations(measurements: list[dict]) -> dict[str, dict]:
 
 def layout(record: Record) -> Page:
     """Networks by complexity, a table for each size."""
-    return grid_page(record.measurements, 'complexity', record.findings['rank_correlation'])
+    return grid_page(record, 'complexity', record.findings['rank_correlation'])

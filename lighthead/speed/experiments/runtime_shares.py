@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from lighthead.report.page import Bars, Chart, Page, Table
 from lighthead.speed.harness.bench import Bench
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.prepared import prepare_model
 from lighthead.speed.harness.record import Record, timing_fields
 from lighthead.speed.harness.timer import Workload, intra_op_threads, synchronise
 from lighthead.speed.networks import Network, find_network
-from lighthead.speed.report.page import Bars, Chart, Page, Table
 
 KINDS = (
     'dense convolution',
@@ -184,7 +184,7 @@ def layout(record: Record) -> Page:
     """The chart of Figure 2, the shares in percent and in milliseconds."""
     rows = record.measurements
     if not rows:
-        return Page()
+        return Page(record.title)
     chart = Chart(
         'breakdown',
         'Runtime by kind of operation, as in Figure 2 of the paper; grey: others.',
@@ -202,7 +202,7 @@ def layout(record: Record) -> Page:
     )
     tables = [_table('Runtime shares in %', rows, 1, 100.0)]
     tables.append(_table('Milliseconds per batch', rows, 2, None))
-    return Page([chart], tables, [note])
+    return Page(record.title, [note], [chart], tables=tables)
 
 
 def _by_kind(rows: list[dict]) -> dict[str, list[float]]:

@@ -1,27 +1,39 @@
-"""Results in the terminal, with rich."""
+"""A page in the terminal, with rich."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
+from rich.text import Text
 
-from lighthead.speed.harness.record import Record
-from lighthead.speed.report.page import Page, Table, fact_lines
+from lighthead.report.page import Page, Section, Table
 
 LONG_WORD = 16
 """Longer words, such as names of configs, may be broken."""
 
 
-def print_report(record: Record, page: Page, console: Console) -> None:
-    """Print the facts, the tables and the notes."""
-    console.print(f'[bold]{record.title}[/bold]')
-    for line in fact_lines(record):
-        console.print(line, highlight=False)
-    for table in page.tables:
+def print_page(page: Page, console: Console) -> None:
+    """Print the facts, the tables and the notes; then those of the sections."""
+    console.print(f'[bold]{escape(page.title)}[/bold]')
+    for line in page.facts:
+        _print_line(console, line)
+    _print_parts(page, console)
+    for section in page.sections:
+        console.print(f'\n[bold]{escape(section.title)}[/bold]')
+        _print_parts(section, console)
+
+
+def _print_parts(section: Section, console: Console) -> None:
+    for table in section.tables:
         console.print()
         console.print(rich_table(table, console.width))
         if table.note:
-            console.print(f'[dim]{table.note}[/dim]', highlight=False)
-    for note in [*record.notes, *page.notes]:
-        console.print(f'- {note}', highlight=False)
+            _print_line(console, table.note, 'dim')
+    for note in section.notes:
+        _print_line(console, f'- {note}')
+
+
+def _print_line(console: Console, text: str, style: str = '') -> None:
+    console.print(Text(text, style))
 
 
 def rich_table(table: Table, width: int) -> RichTable:
@@ -35,16 +47,16 @@ def rich_table(table: Table, width: int) -> RichTable:
         text_columns = 1
     widths = _widths(columns, rows)
     fits = LONG_WORD + sum(widths[1:]) + 3 * len(columns) < width
-    shown = RichTable(title=table.title, title_justify='left', title_style='bold')
+    shown = RichTable(title=escape(table.title), title_justify='left', title_style='bold')
     for index, (column, least) in enumerate(zip(columns, widths, strict=True)):
         shown.add_column(
-            column,
+            escape(column),
             justify='left' if index < text_columns else 'right',
             min_width=least if fits and index > 0 and least <= LONG_WORD else None,
             overflow='fold',
         )
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*map(Text, row))
     return shown
 
 

@@ -9,7 +9,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from lighthead.speed.report.page import Bars, Chart, Interval, Lines
+from lighthead.report.page import Bars, Chart, Interval, Lines
 
 COLOURS = (
     *('#0b6e99', '#d9480f', '#2b8a3e', '#862e9c', '#c99700', '#495057'),
@@ -31,10 +31,26 @@ STYLE = {
     'axes.titlesize': 12,
     'legend.frameon': False,
     'legend.fontsize': 9.5,
+    'text.parse_math': False,
 }
 DPI = 150
+LONGEST_LABEL = 60
+"""Characters in a line of a name."""
 BAR = 0.8
 """Width of a group of bars; groups are 1 apart."""
+
+
+def label_text(text: str) -> str:
+    """A name as a chart can show it.
+
+    Lone surrogates become escapes, long lines end in ``...``, and ``_x``, which matplotlib
+    leaves out of legends, begins with a space.
+    """
+    lines = text.encode('utf-8', 'backslashreplace').decode().split('\n')
+    text = '\n'.join(
+        line if len(line) <= LONGEST_LABEL else line[: LONGEST_LABEL - 3] + '...' for line in lines
+    )
+    return f' {text}' if text.startswith('_') else text
 
 
 def render(chart: Chart) -> bytes:
@@ -62,8 +78,9 @@ def render(chart: Chart) -> bytes:
 
 
 def _finish_axes(axes: Axes, chart: Chart, title: str, is_last: bool, is_first: bool) -> None:
-    axes.set_title(title)
-    axes.set(xlabel=chart.xlabel if is_last else '', ylabel=chart.ylabel if is_first else '')
+    axes.set_title(label_text(title))
+    axes.set_xlabel(label_text(chart.xlabel if is_last else ''))
+    axes.set_ylabel(label_text(chart.ylabel if is_first else ''))
     if chart.reference is not None:
         line = axes.axvline if chart.horizontal else axes.axhline
         line(chart.reference, color=LINE, linewidth=1, linestyle='--')
@@ -91,7 +108,7 @@ def _bars(axes: Axes, panel: Bars, chart: Chart) -> None:
             [place + offset for place in there],
             heights,
             width * 0.92,
-            label=label,
+            label=label_text(label),
             color=colour,
             **{'left' if chart.horizontal else 'bottom': [starts[place] for place in there]},
         )
@@ -104,7 +121,7 @@ def _bars(axes: Axes, panel: Bars, chart: Chart) -> None:
         if chart.stacked:
             starts = [start + (value or 0) for start, value in zip(starts, values, strict=True)]
     set_ticks = axes.set_yticks if chart.horizontal else axes.set_xticks
-    set_ticks(range(len(panel.groups)), panel.groups)
+    set_ticks(range(len(panel.groups)), map(label_text, panel.groups))
     axes.grid(axis='y' if chart.horizontal else 'x', visible=False)
 
 
@@ -137,10 +154,10 @@ def _lines(axes: Axes, panel: Lines, chart: Chart) -> None:
         if points:
             axes.plot(
                 *zip(*sorted(points), strict=True),
-                marker=MARKERS[index % len(MARKERS)],
+                marker=MARKERS[index % len(MARKERS)] if panel.markers else '',
                 markersize=8 if stands_out else 6,
                 linewidth=2 if stands_out else 1,
                 color=COLOURS[index % len(COLOURS)],
-                label=label,
+                label=label_text(label),
                 zorder=3 if stands_out else 2,
             )
