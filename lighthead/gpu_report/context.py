@@ -53,7 +53,7 @@ class Run:
         """How long a group is measured."""
         if self.conditions.quick:
             return Plan(min_time=0.1, rounds=2, warmup=1)
-        return Plan(min_time=1.0, rounds=5, warmup=5)
+        return Plan(min_time=self.conditions.min_time / 2, rounds=5, warmup=5)
 
     def time(self, workloads: list[Workload], precision: str, covers: str) -> dict[str, Timing]:
         """Time a group and add its measurements."""
