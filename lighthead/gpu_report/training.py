@@ -15,10 +15,10 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from lighthead.config.flags import changes_of
 from lighthead.config.read import read
+from lighthead.speed.harness.profiling import profile_calls
 from lighthead.speed.harness.timer import on_device, synchronise
 from lighthead.weights import adapt_model_cfg
 
@@ -116,17 +116,9 @@ def train_steps(step: TrainingStep, steps: int, device: torch.device) -> dict:
 
 def operator_shares(call: Callable[[], object], device: torch.device) -> dict[str, float]:
     """Fractions of an operator's time in one call, largest first; dense layers together."""
-    on_gpu = device.type == 'cuda'
-    kinds = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
-    with profile(activities=kinds, acc_events=True) as profiler:
-        call()
-        synchronise(device)
     spent: Counter[str] = Counter()
-    for event in profiler.key_averages():
-        if event.device_type != torch.autograd.DeviceType.CPU:
-            continue  # a kernel, whose time the operator that launched it has
-        own = event.self_device_time_total if on_gpu else event.self_cpu_time_total
-        dense = any(part in event.key for part in DENSE)
-        spent['convolutions, fully connected' if dense else event.key] += own
+    for event, own in profile_calls(call, 1, device)[0]:
+        dense = any(part in event.name for part in DENSE)
+        spent['convolutions, fully connected' if dense else event.name] += own
     total = sum(spent.values())
     return {name: value / total for name, value in spent.most_common()}

@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn as nn
 
-from lighthead.speed.experiments.runtime_shares import KINDS, kind_of, profile_call, shares_of
+from lighthead.speed.experiments.runtime_shares import (
+    KINDS,
+    kind_of,
+    seconds_by_kind,
+    shares_of,
+)
+from lighthead.speed.harness.profiling import profile_calls
 from lighthead.speed.harness.record import read_record
 
 CPU = torch.device('cpu')
@@ -36,7 +42,8 @@ def test_profiled_seconds_are_those_of_a_call():
     net = nn.Sequential(nn.Conv2d(3, 64, 7), nn.BatchNorm2d(64), nn.ReLU(), nn.Flatten()).eval()
     images = torch.randn(4, 3, 96, 96)
     with torch.no_grad():
-        seconds, total = profile_call(lambda: net(images), 4, CPU)
+        operations, total = profile_calls(lambda: net(images), 4, CPU)
+    seconds = seconds_by_kind(operations)
     assert list(seconds) == list(KINDS)
     known = seconds['dense convolution'] + seconds['batch norm'] + seconds['element-wise']
     assert 0.5 * total < known <= sum(seconds.values()) < total
@@ -51,7 +58,8 @@ def test_time_outside_of_operations_belongs_to_others():
         time.sleep(0.05)
         x.relu()
 
-    seconds, total = profile_call(call, 2, CPU)
+    operations, total = profile_calls(call, 2, CPU)
+    seconds = seconds_by_kind(operations)
     assert sum(seconds.values()) < 0.01
     assert total == pytest.approx(0.05, abs=0.03)
     assert shares_of(seconds, total)['others'] > 0.9

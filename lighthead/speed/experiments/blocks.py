@@ -19,11 +19,10 @@ from lighthead.models.backbones.bottleneck_net import BottleneckUnit
 from lighthead.models.backbones.shufflenet_v2 import ShuffleUnit
 from lighthead.report.page import Page
 from lighthead.speed.experiments.cells import Cell, both_phases, measure_cells
-from lighthead.speed.experiments.grid import PANELS, grid_page
+from lighthead.speed.experiments.grid import PANELS, correlation_with_paper, grid_page
 from lighthead.speed.harness.bench import Bench
 from lighthead.speed.harness.complexity import count_on_meta
 from lighthead.speed.harness.record import Record
-from lighthead.speed.harness.statistics import rank_correlation
 from lighthead.speed.paper.appendix import BLOCK_WIDTHS, BLOCKS
 from lighthead.speed.paper.table8 import BATCH
 
@@ -105,8 +104,7 @@ def measure(bench: Bench, args: Namespace) -> Record:
     correlations = {}
     for phase, field, _ in PANELS:
         rows = [row for row in record.measurements if row['phase'] == phase]
-        pairs = [(row[field], row['paper_speed']) for row in rows]
-        correlations[phase] = rank_correlation(*zip(*pairs, strict=True)) if pairs else None
+        correlations[phase] = correlation_with_paper(rows, field)
     record.findings['rank_correlation'] = correlations
     return record
 

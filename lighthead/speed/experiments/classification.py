@@ -15,7 +15,7 @@ from lighthead.speed.experiments.cells import (
     both_phases,
     measure_cells,
 )
-from lighthead.speed.experiments.grid import PANELS, phase_title
+from lighthead.speed.experiments.grid import PANELS, correlation_with_paper, phase_title
 from lighthead.speed.harness.bench import Bench
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.record import Record
@@ -100,7 +100,7 @@ def correlations(measurements: list[dict]) -> dict[str, dict]:
         if rows:
             values[phase] = {
                 'networks': len(both),
-                'with_paper': rank_correlation([row[field] for row in both], papers),
+                'with_paper': correlation_with_paper(both, field),
                 'macs_with_speed': rank_correlation([row['macs'] for row in rows], speeds),
                 'paper_macs_with_speed': rank_correlation(
                     [row['paper_mflops'] for row in both], papers
@@ -115,30 +115,27 @@ def layout(record: Record) -> Page:
     if record.measurements:
         page.charts = _charts(record.measurements)
         page.tables.append(_table(record))
-    lines = []
-    for phase, _, unit in PANELS:
-        values = record.findings['rank_correlation'].get(phase)
-        if values:
-            shown = [
-                '-' if values[name] is None else f'{values[name]:.2f}' for name in CORRELATIONS
-            ]
-            lines.append([unit, str(values['networks']), *shown])
-    if lines:
-        columns = (
-            'speed',
-            'networks',
-            'here with the paper',
-            'MACs with speed here',
-            'MACs, paper',
-        )
-        note = (
-            'One network per row of the table, the matched one where there is one. 1: the same '
-            'order; -1: the fewer MACs, the faster.'
-        )
-        page.tables.append(Table('Rank correlations (Spearman)', columns, lines, note))
+    correlated = record.findings['rank_correlation']
+    if correlated:
+        page.tables.append(_correlation_table(correlated))
     if record.settings['shape']:
         page.notes.append("The size was set by hand: the paper's figures are for its own sizes.")
     return page
+
+
+def _correlation_table(correlated: dict[str, dict]) -> Table:
+    lines = []
+    for phase, _, unit in PANELS:
+        if phase in correlated:
+            values = correlated[phase]
+            shown = ['-' if v is None else f'{v:.2f}' for v in map(values.get, CORRELATIONS)]
+            lines.append([unit, str(values['networks']), *shown])
+    columns = ('speed', 'networks', 'here with the paper', 'MACs with speed here', 'MACs, paper')
+    note = (
+        'One network per row of the table, the matched one where there is one. 1: the same '
+        'order; -1: the fewer MACs, the faster.'
+    )
+    return Table('Rank correlations (Spearman)', columns, lines, note)
 
 
 def _table(record: Record) -> Table:
@@ -172,32 +169,13 @@ def network_name(row: dict) -> str:
 
 def _charts(measurements: list[dict]) -> list[Chart]:
     keys = {network.key for network in stand_ins()}
-    shown = [r for r in measurements if r['key'] in keys or r['kind'] == 'own'] or measurements
-
-    def lines(title: str, rows: list[dict], axis: str, scale: float, field: str) -> Lines:
-        series: dict[str, list] = {}
-        for family in (*FAMILIES, *(row['name'] for row in rows if row['kind'] == 'own')):
-            own = [row for row in rows if family in (row['family'], row['name'])]
-            points = [(row[axis] / scale, row[field]) for row in own if row[axis] and row[field]]
-            if points:
-                series[family] = points
-        return Lines(title, series, 'ShuffleNet v2')
-
-    def panels(axis: str, scale: float) -> list[list[Lines]]:
-        here, paper = [], []
-        for phase, field, unit in PANELS:
-            rows = [row for row in shown if row['phase'] == phase]
-            if rows:
-                here.append(lines(f'{phase_title(rows)}: {unit}', rows, axis, scale, field))
-                paper.append(lines(PAPER_TITLES[phase], rows, axis, scale, 'paper_speed'))
-        return [here, paper]
-
+    rows = [r for r in measurements if r['key'] in keys or r['kind'] == 'own'] or measurements
     return [
         Chart(
             'macs_speed',
             "Complexity against speed, above measured here, below the paper's: networks of equal "
             'MACs differ in speed. Higher is faster; lines join the widths of a family.',
-            panels('macs', 1e6),
+            _panels(rows, 'macs', 1e6),
             'million MACs',
             log='xy',
             size=(11, 9.6),
@@ -206,9 +184,33 @@ def _charts(measurements: list[dict]) -> list[Chart]:
             'error_speed',
             "The paper's top-1 error against the speed, above measured here, below the paper's: "
             'up and to the left is better.',
-            panels('paper_error', 1),
+            _panels(rows, 'paper_error', 1),
             "top-1 error in % (paper's)",
             log='y',
             size=(11, 9.6),
         ),
     ]
+
+
+def _panels(rows: list[dict], axis: str, scale: float) -> list[list[Lines]]:
+    """Speeds of each phase against ``axis``: above those here, below the paper's."""
+    here, paper = [], []
+    for phase, field, unit in PANELS:
+        of_phase = [row for row in rows if row['phase'] == phase]
+        if of_phase:
+            title = f'{phase_title(of_phase)}: {unit}'
+            here.append(_family_lines(title, of_phase, axis, scale, field))
+            title = PAPER_TITLES[phase]
+            paper.append(_family_lines(title, of_phase, axis, scale, 'paper_speed'))
+    return [here, paper]
+
+
+def _family_lines(title: str, rows: list[dict], axis: str, scale: float, field: str) -> Lines:
+    """A line for each family, a point for each of the user's own networks."""
+    series: dict[str, list] = {}
+    for family in (*FAMILIES, *(row['name'] for row in rows if row['kind'] == 'own')):
+        own = [row for row in rows if family in (row['family'], row['name'])]
+        points = [(row[axis] / scale, row[field]) for row in own if row[axis] and row[field]]
+        if points:
+            series[family] = points
+    return Lines(title, series, 'ShuffleNet v2')

@@ -30,19 +30,7 @@ def compare(first: Path, second: Path) -> Record:
         record.findings[letter] = origin
         line = machine_line(one.machine, one.settings)
         record.notes.append(f'{letter.upper()}: {line}, {one.date}.')
-    for row, other in pairs:
-        overlap = row['ms_p10'] <= other['ms_p90'] and other['ms_p10'] <= row['ms_p90']
-        speeds = row['images_per_s'], other['images_per_s']
-        record.measurements.append(
-            {
-                'id': row['id'],
-                'name': row['id'],
-                'images_per_s': speeds[0],
-                'images_per_s_b': speeds[1],
-                'ratio': speeds[1] / speeds[0],
-                'overlap': overlap,
-            }
-        )
+    record.measurements = [_compared(*pair) for pair in pairs]
     different = sorted({n for row, other in pairs for n in MATTERS if row.get(n) != other.get(n)})
     if different:
         record.notes.append(f'A and B differ in {", ".join(different)}: mind this in the ratios.')
@@ -50,6 +38,18 @@ def compare(first: Path, second: Path) -> Record:
     if missing:
         record.notes.append(f'{missing} measurement(s) are in one of the files only.')
     return record
+
+
+def _compared(row: dict, other: dict) -> dict:
+    """A measurement of both files: its speeds, B's over A's, and whether their times overlap."""
+    return {
+        'id': row['id'],
+        'name': row['id'],
+        'images_per_s': row['images_per_s'],
+        'images_per_s_b': other['images_per_s'],
+        'ratio': other['images_per_s'] / row['images_per_s'],
+        'overlap': row['ms_p10'] <= other['ms_p90'] and other['ms_p10'] <= row['ms_p90'],
+    }
 
 
 def layout(record: Record) -> Page:

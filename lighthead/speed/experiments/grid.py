@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lighthead.report.page import Bars, Chart, Page, Table, number
 from lighthead.speed.harness.record import Record
+from lighthead.speed.harness.statistics import rank_correlation
 from lighthead.speed.report import speed, unique
 
 PANELS = (
@@ -16,6 +17,12 @@ PAPER_MACHINES = {
     'batches_per_s': 'GTX 1080Ti',
     'images_per_s': 'one thread of a Snapdragon 810',
 }
+
+
+def correlation_with_paper(rows: Sequence[dict], field: str) -> float | None:
+    """Spearman's rank correlation of the speeds here and the paper's, where it has them."""
+    known = [row for row in rows if row['paper_speed'] is not None]
+    return rank_correlation([row[field] for row in known], [row['paper_speed'] for row in known])
 
 
 def phase_title(rows: Sequence[dict]) -> str:
@@ -38,36 +45,39 @@ def grid_page(record: Record, column: str, correlations: dict) -> Page:
         rows = [row for row in record.measurements if row['phase'] == phase]
         if not rows:
             continue
-        sizes = list(dict.fromkeys((row['width'], row['height']) for row in rows))
-        by_size = [[row for row in rows if (row['width'], row['height']) == size] for size in sizes]
-        titles = [f'{width}x{height}' for width, height in sizes]
-        for title, shown in zip(titles, by_size, strict=True):
-            heading = f'{title}: {unit} ({phase_title(shown)})'
+        by_size: dict[str, list[dict]] = {}
+        for row in rows:
+            by_size.setdefault(f'{row["width"]}x{row["height"]}', []).append(row)
+        for size, shown in by_size.items():
+            heading = f'{size}: {unit} ({phase_title(shown)})'
             page.tables.append(grid_table(heading, shown, column, field))
-        panels = [
-            [
-                relative_bars(f'{title}, {where}', shown, column, which)
-                for title, shown in zip(titles, by_size, strict=True)
-            ]
-            for where, which in (('here', field), ('paper', 'paper_speed'))
-        ]
-        first = rows[0]['name']
-        page.charts.append(
-            Chart(
-                f'{phase}_speed',
-                f'Speed relative to {first} at equal complexity ({unit}, {phase_title(rows)}): '
-                'above, measured here (lines: p10 to p90 of the calls); below, the paper.',
-                panels,
-                ylabel=f'speed over {first}',
-                reference=1,
-                size=(4.2 * len(sizes), 6.4),
-            )
-        )
+        condition = f'{unit}, {phase_title(rows)}'
+        page.charts.append(_phase_chart(f'{phase}_speed', condition, by_size, column, field))
         values = correlations.get(phase) or {}
         texts = [f'{name} {value:.2f}' for name, value in values.items() if value is not None]
         if texts:
             page.notes.append(f'Rank correlation with the paper, {unit}: {", ".join(texts)}.')
     return page
+
+
+def _phase_chart(
+    name: str, condition: str, by_size: dict[str, list[dict]], column: str, field: str
+) -> Chart:
+    """Relative speeds of each size, above those here, below the paper's."""
+    panels = [
+        [relative_bars(f'{size}, {where}', shown, column, which) for size, shown in by_size.items()]
+        for where, which in (('here', field), ('paper', 'paper_speed'))
+    ]
+    first = next(iter(by_size.values()))[0]['name']
+    return Chart(
+        name,
+        f'Speed relative to {first} at equal complexity ({condition}): '
+        'above, measured here (lines: p10 to p90 of the calls); below, the paper.',
+        panels,
+        ylabel=f'speed over {first}',
+        reference=1,
+        size=(4.2 * len(by_size), 6.4),
+    )
 
 
 def grid_table(

@@ -102,32 +102,34 @@ def layout(record: Record) -> Page:
     if record.findings:
         page.tables.append(_verdicts(record.findings, platform))
     field = 'batches_per_s' if platform == 'gpu' else 'images_per_s'
-    unit = field.replace('_per_', '/')
     for guideline in GUIDELINES:
         rows = [row for row in record.measurements if row['guideline'] == guideline.name]
-        if not rows:
-            continue
-        title = f'{guideline.name}: {guideline.title}'
-        table = grid_table(f'{title} ({unit})', rows, 'scale', field, guideline.name)
-        table.note += f' Claim: {guideline.claim}.'
-        page.tables.append(table)
-        first = unique(rows, 'name')[0]
-        panels: list[Bars] = [
-            relative_bars('here', rows, 'scale', field),
-            relative_bars(f'{PAPER_MACHINES[field]} (paper)', rows, 'scale', 'paper_speed'),
-        ]
-        page.charts.append(
-            Chart(
-                guideline.name.lower(),
-                f'{title}. {unit} relative to "{first}" at equal FLOPs, by width. '
-                'Lines: p10 to p90 of the calls.',
-                [panels],
-                ylabel=f'speed relative to "{first}"',
-                reference=1,
-                size=(9.0, 4.4),
-            )
-        )
+        if rows:
+            title = f'{guideline.name}: {guideline.title}'
+            unit = field.replace('_per_', '/')
+            table = grid_table(f'{title} ({unit})', rows, 'scale', field, guideline.name)
+            table.note += f' Claim: {guideline.claim}.'
+            page.tables.append(table)
+            page.charts.append(_chart(guideline.name.lower(), f'{title}. {unit}', rows, field))
     return page
+
+
+def _chart(name: str, caption: str, rows: list[dict], field: str) -> Chart:
+    """Speeds relative to the first row's, here and in the paper."""
+    first = unique(rows, 'name')[0]
+    panels: list[Bars] = [
+        relative_bars('here', rows, 'scale', field),
+        relative_bars(f'{PAPER_MACHINES[field]} (paper)', rows, 'scale', 'paper_speed'),
+    ]
+    return Chart(
+        name,
+        f'{caption} relative to "{first}" at equal FLOPs, by width. '
+        'Lines: p10 to p90 of the calls.',
+        [panels],
+        ylabel=f'speed relative to "{first}"',
+        reference=1,
+        size=(9.0, 4.4),
+    )
 
 
 def _verdicts(findings: dict, platform: str) -> Table:

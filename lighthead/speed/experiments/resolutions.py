@@ -15,10 +15,9 @@ from lighthead.speed.experiments.cells import (
     both_phases,
     measure_cells,
 )
-from lighthead.speed.experiments.grid import PANELS, grid_page
+from lighthead.speed.experiments.grid import PANELS, correlation_with_paper, grid_page
 from lighthead.speed.harness.bench import Bench
 from lighthead.speed.harness.record import Record
-from lighthead.speed.harness.statistics import rank_correlation
 from lighthead.speed.networks import build_network, stand_ins
 from lighthead.speed.paper.appendix import COMPLEXITIES, GPU_APART, RESOLUTIONS
 from lighthead.speed.paper.table8 import BATCH
@@ -80,9 +79,7 @@ def correlations(measurements: list[dict]) -> dict[str, dict]:
                 if (row['phase'], row['height'], row['width']) == (phase, height, width)
                 and not (phase == 'batched' and row['paper_apart'])
             ]
-            value = rank_correlation(
-                [row[field] for row in rows], [row['paper_speed'] for row in rows]
-            )
+            value = correlation_with_paper(rows, field)
             values.setdefault(phase, {})[f'{width}x{height}'] = value
     return values
 

@@ -7,22 +7,21 @@ images to the network (bytes to normalised floats on the device) and copies betw
 layouts and types.
 """
 
-import os
-import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 from torch.autograd.profiler_util import FunctionEvent
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import record_function
 
 from lighthead.report.page import Bars, Chart, Page, Table
 from lighthead.speed.harness.bench import Bench
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.prepared import prepare_model
+from lighthead.speed.harness.profiling import profile_calls
 from lighthead.speed.harness.record import Record, timing_fields
-from lighthead.speed.harness.timer import Workload, intra_op_threads, synchronise
+from lighthead.speed.harness.timer import Workload, intra_op_threads
 from lighthead.speed.networks import Network, find_network
 
 KINDS = (
@@ -110,28 +109,13 @@ def normalise(images: Tensor, conditions: Conditions) -> Tensor:
     return floats.to(memory_format=torch.channels_last) if conditions.channels_last else floats
 
 
-def profile_call(
-    call: Callable[[], object], calls: int, device: torch.device
-) -> tuple[dict[str, float], float]:
-    """Seconds of each kind that the profiler saw, and of everything, per call."""
-    os.environ.setdefault('KINETO_LOG_LEVEL', '5')  # it reports a missing GPU as an error
-    on_gpu = device.type == 'cuda'
-    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
-    call()
-    with profile(activities=activities, record_shapes=True, acc_events=True) as profiler:
-        synchronise(device)
-        begin = time.perf_counter()
-        for _ in range(calls):
-            call()
-        synchronise(device)
-        total = time.perf_counter() - begin
+def seconds_by_kind(operations: Iterable[tuple[FunctionEvent, float]]) -> dict[str, float]:
+    """Seconds of each kind, from operations with their own seconds."""
     seconds = dict.fromkeys(KINDS, 0.0)
-    for event in profiler.events():
-        own = event.self_device_time_total if on_gpu else event.self_cpu_time_total
-        if own > 0 and not _is_range(event):
-            kind = kind_of(event.name, event.input_shapes, _parents(event))
-            seconds[kind] += own / 1e6 / calls
-    return seconds, total / calls
+    for event, own in operations:
+        if event.name != DATA:  # a range, no operation
+            seconds[kind_of(event.name, event.input_shapes, _parents(event))] += own
+    return seconds
 
 
 def shares_of(seconds: dict[str, float], total: float) -> dict[str, float]:
@@ -142,11 +126,6 @@ def shares_of(seconds: dict[str, float], total: float) -> dict[str, float]:
     seen = sum(seconds.values())
     seconds = seconds | {'others': seconds['others'] + max(0.0, total - seen)}
     return {kind: value / max(total, seen) for kind, value in seconds.items()}
-
-
-def _is_range(event: FunctionEvent) -> bool:
-    """Whether this is no operation: a named range, or a kernel that its operation counts."""
-    return event.name == DATA or event.device_type != torch.autograd.DeviceType.CPU
 
 
 def _parents(event: FunctionEvent) -> Iterable[str]:
@@ -170,7 +149,9 @@ def measure(bench: Bench, args: Namespace) -> Record:
         for network in bench.each('profiling', [n for n in networks if n.key in timings]):
             count = CALLS_QUICK if conditions.quick else CALLS
             with intra_op_threads(threads):
-                seconds, total = profile_call(calls[network.key], count, conditions.torch_device)
+                call, device = calls[network.key], conditions.torch_device
+                operations, total = profile_calls(call, count, device)
+            seconds = seconds_by_kind(operations)
             size, timing = size_of(network, conditions), timings[network.key]
             record.measurements.append(
                 {'id': network.key, 'name': network.label}
