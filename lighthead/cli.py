@@ -16,7 +16,8 @@ import traceback
 from collections.abc import Callable, Sequence
 
 import lighthead
-from lighthead.commands.arguments import Parser, add_debug
+from lighthead.commands.arguments import add_debug
+from lighthead.commands.parser import Parser
 from lighthead.compat.install_check import check_install
 from lighthead.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USER, UserError
 

@@ -1,118 +1,11 @@
-"""Arguments that several sub-commands share, types of values, and the parser of them all.
+"""Arguments that several sub-commands share.
 
 Imports the standard library only, so that ``--help`` is quick.
 """
 
 import argparse
-import difflib
-import math
-import sys
-from collections.abc import Callable, Sequence
 
-from lighthead.errors import EXIT_USER
-
-
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the line breaks of examples, with room for long names of commands."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28, width=100)
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that reports invalid arguments in one line and exits with 2.
-
-    Attributes:
-        intermixed: Whether flags may stand between the positional arguments where one of
-            them is optional, which argparse does not parse by itself.
-    """
-
-    intermixed = False
-    _mixing = False
-
-    def __init__(self, **settings) -> None:
-        settings.setdefault('formatter_class', HelpFormatter)
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> None:
-        """Print the error message and exit."""
-        print(f'error: {message}; see {self.prog} --help', file=sys.stderr)
-        raise SystemExit(EXIT_USER)
-
-    def parse_known_args(
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse, and refuse what is unknown here, where the similar flags are known."""
-        if self._mixing:  # argparse's own two passes: positional arguments are left for the second
-            return super().parse_known_args(args, namespace)
-        if self.intermixed:
-            self._mixing = True
-            try:
-                parsed, unknown = super().parse_known_intermixed_args(args, namespace)
-            finally:
-                self._mixing = False
-        else:
-            parsed, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            flags = [text for text in unknown if text.startswith('-')]
-            if not flags:
-                self.error(f'unexpected argument {unknown[0]}')
-            name = flags[0].partition('=')[0]
-            similar = difflib.get_close_matches(name, self._option_string_actions, n=1)
-            hint = f' (did you mean {similar[0]}?)' if similar else ''
-            self.error(f'unknown option {name}{hint}')
-        return parsed, unknown
-
-
-def whole_number(minimum: int = 1, maximum: int | None = None) -> Callable[[str], int]:
-    """The type of an argument: a whole number from ``minimum`` to ``maximum``."""
-    span = f'of at least {minimum}' if maximum is None else f'from {minimum} to {maximum}'
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum or (maximum is not None and value > maximum):
-            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number {span}')
-        return value
-
-    return parse
-
-
-def number(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
-    """The type of an argument: a finite number from ``minimum`` to ``maximum``."""
-    span = f'of at least {minimum:g}' if maximum == math.inf else f'from {minimum:g} to {maximum:g}'
-
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value) or not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(f'{text!r} is not a number {span}')
-        return value
-
-    return parse
-
-
-def positive_number(text: str) -> float:
-    """The type of an argument: a finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number above 0')
-    return value
-
-
-def key_value(text: str) -> str:
-    """The type of an argument: ``KEY=VALUE``; the value is interpreted with the config."""
-    key, sign, _ = text.partition('=')
-    if not sign or not key.strip():
-        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
-    return text
+from lighthead.commands.values import fold, key_value, number, positive_number, whole_number
 
 
 def add_config(parser: argparse.ArgumentParser, example: str) -> None:
@@ -130,14 +23,6 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. train_dataloader.batch_size=4',
     )
-
-
-def fold(text: str) -> tuple[int, int]:
-    """The type of an argument: ``i/k``, the i-th of k folds."""
-    index, _, count = text.partition('/')
-    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count) >= 2):
-        raise argparse.ArgumentTypeError(f'{text!r} is not i/k with i from 1 to k, such as 1/5')
-    return int(index), int(count)
 
 
 def add_division(parser: argparse.ArgumentParser) -> None:

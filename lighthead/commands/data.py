@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from lighthead.commands import arguments
+from lighthead.commands import arguments, values
 
 EXAMPLES = """
   lighthead data check my_photos                     # what is in it, what is wrong with it
@@ -72,7 +72,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--config', help='show the images as this config augments them for training'
     )
-    parser.add_argument('--count', type=arguments.whole_number(1, 400), default=24)
+    parser.add_argument('--count', type=values.whole_number(1, 400), default=24)
     parser.add_argument('--seed', type=int, default=0, help='which images (default: 0)')
 
 

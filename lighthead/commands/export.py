@@ -2,7 +2,7 @@
 
 import argparse
 
-from lighthead.commands import arguments
+from lighthead.commands import arguments, values
 
 EXAMPLES = """
   lighthead export work_dirs/demo/best.pth --out model.onnx
@@ -19,23 +19,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', required=True, metavar='FILE', help='.onnx, .xml or .pt2')
     parser.add_argument(
         '--score-thr',
-        type=arguments.number(0, 1),
+        type=values.number(0, 1),
         help='leave out lower scores (default: as in the config)',
     )
     parser.add_argument(
         '--nms-pre',
-        type=arguments.whole_number(),
+        type=values.whole_number(),
         metavar='N',
         help='proposals before suppression (default: config)',
     )
     parser.add_argument('--int8', action='store_true', help='quantise the convolutions')
     parser.add_argument('--calib', metavar='DIR', help='pictures to calibrate INT8 with')
     parser.add_argument(
-        '--calib-images', type=arguments.whole_number(), default=200, metavar='N', help='(200)'
+        '--calib-images', type=values.whole_number(), default=200, metavar='N', help='(200)'
     )
     parser.add_argument(
         '--eval-images',
-        type=arguments.whole_number(),
+        type=values.whole_number(),
         metavar='N',
         help='measure AP on the first N only',
     )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from lighthead.commands import arguments
+from lighthead.commands import arguments, values
 
 EXAMPLES = """
   lighthead infer lighthead-people photo.jpg
@@ -40,7 +40,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
 def _add_detector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pred-score-thr',
-        type=arguments.number(0, 1),
+        type=values.number(0, 1),
         default=0.3,
         help='detections with a lower score are left out (default: %(default)s)',
     )
@@ -61,20 +61,20 @@ def _add_detector(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--threads',
-        type=arguments.whole_number(1, 1024),
+        type=values.whole_number(1, 1024),
         metavar='N',
         help='CPU threads (default: all)',
     )
     parser.add_argument(
         '--batch-size',
-        type=arguments.whole_number(1, 1024),
+        type=values.whole_number(1, 1024),
         default=1,
         metavar='N',
         help='images per call of the network (default: 1)',
     )
     parser.add_argument(
         '--workers',
-        type=arguments.whole_number(0, 64),
+        type=values.whole_number(0, 64),
         metavar='N',
         help='threads that read images, and threads that draw (default: half of the cores each)',
     )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from lighthead.commands import arguments
+from lighthead.commands import arguments, values
 
 EXAMPLES = """
   lighthead pretrain pretrain/shufflev2star --data-root data/imagenet --amp
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--ema',
         nargs='?',
-        type=arguments.number(0, 1),
+        type=values.number(0, 1),
         const=1e-4,
         metavar='MOMENTUM',
         help='average the weights, with this momentum per optimizer step (0.0001)',

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from lighthead.commands.arguments import Parser, add_debug, positive_number, whole_number
+from lighthead.commands.arguments import add_debug
+from lighthead.commands.parser import Parser
+from lighthead.commands.values import positive_number, whole_number
 from lighthead.errors import EXIT_INTERNAL
 
 EXAMPLES = """

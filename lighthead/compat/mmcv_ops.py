@@ -3,14 +3,15 @@
 ``mmcv-lite`` ships the Python half of ``mmcv.ops`` without the extension
 ``mmcv._ext`` that it calls, so ``import mmcv.ops`` (and with it most of mmdet)
 fails. :mod:`lighthead.compat.import_hook` serves this module under that name,
-with the operators of :mod:`lighthead.compat.torchvision_ops`. A compiled mmcv
+with the operators of :data:`lighthead.compat.operator_table.OPERATORS`. A compiled mmcv
 is left alone. This can go when mmcv has wheels for current torch versions.
 """
 
 from collections.abc import Callable
 from types import ModuleType
 
-from lighthead.compat.torchvision_ops import OPERATORS, needs_compiled
+from lighthead.compat import deform_conv_ops, torchvision_ops  # noqa: F401  they fill the table
+from lighthead.compat.operator_table import OPERATORS, needs_compiled
 
 
 class TorchvisionExtension(ModuleType):

@@ -6,22 +6,20 @@ They are applied in the order of :data:`FLAGS`, over the config and before
 
 import argparse
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from lighthead.config.image_scale import LOADERS, set_img_scale
 from lighthead.config.read import Change
 from lighthead.data.layout import apply_data_root, num_classes_fields
 from lighthead.engine.amp import apply_amp
 from lighthead.errors import UserError
 from lighthead.weights import from_scratch
 
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-RESIZES = ('Resize', 'RandomResize', 'FixScaleResize')
-MULTI_SCALE = 'RandomChoiceResize'
 DIVISIONS = ('val_fraction', 'fold')
 """Flags that say how the data of ``--data-root`` is divided."""
 TORCHVISION = re.compile(r'(torchvision://shufflenet_v2_x)\d_\d')
@@ -120,60 +118,6 @@ def set_from_scratch(cfg: Config, value: bool) -> None:
 def set_load_from(cfg: Config, value: str) -> None:
     """Start from all weights of a detector's checkpoint."""
     cfg.load_from = value
-
-
-def set_img_scale(cfg: Config, value: Sequence[int]) -> None:
-    """Another image size (width, height) in the pipelines of all splits.
-
-    Images keep their aspect ratio and fit into the size, whichever way round.
-    The sizes of a multi-scale training keep their ratio to the size of the test.
-    """
-    new = (value[0], value[1])
-    test = _resize_of(_pipelines(cfg, LOADERS[1:]))
-    if test is None:
-        raise UserError('--img-scale: the config has no Resize for the test: use --cfg-options.')
-    factor = min(new) / min(test)
-    transforms = {id(t): t for t in _transforms(_pipelines(cfg, LOADERS))}
-    for transform in transforms.values():
-        if transform.get('type') in RESIZES:
-            transform['scale'] = new
-        elif transform.get('type') == MULTI_SCALE:
-            scales = transform['scales']
-            transform['scales'] = [tuple(round(side * factor) for side in s) for s in scales]
-
-
-def _resize_of(pipelines: Sequence[Any]) -> tuple[int, int] | None:
-    scales = (t['scale'] for t in _transforms(pipelines) if t.get('type') in RESIZES)
-    return next((tuple(scale) for scale in scales), None)
-
-
-def _pipelines(node: object, names: Sequence[str]) -> list[Any]:
-    """The pipelines of the data sets of some loaders, those inside wrappers included."""
-    found = []
-
-    def visit(node: object) -> None:
-        if isinstance(node, Mapping):
-            if 'pipeline' in node:
-                found.append(node['pipeline'])
-            for key in ('dataset', 'datasets'):
-                visit(node.get(key))
-        elif isinstance(node, list | tuple):
-            for item in node:
-                visit(item)
-
-    for name in names:
-        visit(node.get(name))
-    return found
-
-
-def _transforms(node: object) -> Iterator[dict]:
-    """The transforms of pipelines, those inside RandomChoice and the like included."""
-    if isinstance(node, Mapping):
-        yield node
-        yield from _transforms(node.get('transforms'))
-    elif isinstance(node, list | tuple):
-        for item in node:
-            yield from _transforms(item)
 
 
 def set_epochs(cfg: Config, value: int) -> None:

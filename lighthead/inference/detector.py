@@ -13,11 +13,10 @@ import numpy as np
 
 from lighthead.errors import UserError
 from lighthead.inference.images import ImageError, ImageLike, read_image
-from lighthead.inference.preprocess import Preprocess
+from lighthead.inference.open_model import local_file, open_model
 from lighthead.inference.read_ahead import default_workers, ordered_map, windows
 from lighthead.inference.results import Detections
-from lighthead.inference.runtimes.backend import OpenedModel, RawDetections, check_threads
-from lighthead.inference.runtimes.exported import is_exported, open_exported
+from lighthead.inference.runtimes.backend import RawDetections, check_threads
 
 WINDOW = 8
 """Of many images, this many batches are read ahead to find images of the same padded size."""
@@ -95,8 +94,8 @@ class Detector:
             raise UserError(f'batch_size={batch_size} is less than 1.')
         self.batch_size = batch_size
         check_threads(threads)
-        self.path = _local_file(path)
-        opened = _open(self.path, device, backend, precision, threads, trust)
+        self.path = local_file(path)
+        opened = open_model(self.path, device, backend, precision, threads, trust)
         self.backend, self.preprocess, self.classes, self.category_ids, self.iou_thr = opened
         self.device = self.backend.device
 
@@ -232,38 +231,6 @@ class Detector:
                         f'{", ".join(near)}.'
                     )
         return _Wanted(threshold, classes, class_agnostic)
-
-
-def _local_file(path: str | os.PathLike) -> str | os.PathLike:
-    """The file that a model's name or address means; it may be fetched."""
-    if is_exported(path) and ':' not in os.fspath(path):
-        return path
-    # Only names, addresses and checkpoints need the zoo, which reads checkpoints with torch.
-    from lighthead.zoo import locate_model
-
-    return locate_model(path)
-
-
-def _open(
-    path: str | os.PathLike,
-    device: Any,
-    backend: str | None,
-    precision: str | None,
-    threads: int | None,
-    trust: bool,
-) -> OpenedModel:
-    if is_exported(path):
-        device = 'cpu' if device is None else device
-        runtime, meta = open_exported(path, backend, device, precision, threads, trust)
-        iou_thr = meta.settings.final_iou if meta.settings else 0.5
-        preprocess = Preprocess.from_settings(meta.preprocess)
-        return OpenedModel(
-            runtime, preprocess, list(meta.classes), list(meta.category_ids), iou_thr
-        )
-    # Only a checkpoint needs torch and mmdet, which take seconds to import.
-    from lighthead.inference.runtimes.checkpoint import open_checkpoint
-
-    return open_checkpoint(path, device, backend, precision, threads, trust)
 
 
 def _unwrap(result: ImageResult) -> Detections:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from lighthead.compat import mmcv_ops
-from lighthead.compat.torchvision_ops import OPERATORS
+from lighthead.compat.operator_table import OPERATORS
 from lighthead.errors import InstallError
 
 stand_in = isinstance(sys.modules['mmcv._ext'], mmcv_ops.TorchvisionExtension)

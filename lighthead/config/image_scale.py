@@ -1,0 +1,66 @@
+"""The flag ``--img-scale``: another size of the images in all pipelines of a config."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from lighthead.errors import UserError
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+RESIZES = ('Resize', 'RandomResize', 'FixScaleResize')
+MULTI_SCALE = 'RandomChoiceResize'
+
+
+def set_img_scale(cfg: Config, value: Sequence[int]) -> None:
+    """Another image size (width, height) in the pipelines of all splits.
+
+    Images keep their aspect ratio and fit into the size, whichever way round.
+    The sizes of a multi-scale training keep their ratio to the size of the test.
+    """
+    new = (value[0], value[1])
+    test = _resize_of(_pipelines(cfg, LOADERS[1:]))
+    if test is None:
+        raise UserError('--img-scale: the config has no Resize for the test: use --cfg-options.')
+    factor = min(new) / min(test)
+    transforms = {id(t): t for t in _transforms(_pipelines(cfg, LOADERS))}
+    for transform in transforms.values():
+        if transform.get('type') in RESIZES:
+            transform['scale'] = new
+        elif transform.get('type') == MULTI_SCALE:
+            scales = transform['scales']
+            transform['scales'] = [tuple(round(side * factor) for side in s) for s in scales]
+
+
+def _resize_of(pipelines: Sequence[Any]) -> tuple[int, int] | None:
+    scales = (t['scale'] for t in _transforms(pipelines) if t.get('type') in RESIZES)
+    return next((tuple(scale) for scale in scales), None)
+
+
+def _pipelines(node: object, names: Sequence[str]) -> list[Any]:
+    """The pipelines of the data sets of some loaders, those inside wrappers included."""
+    found = []
+
+    def visit(node: object) -> None:
+        if isinstance(node, Mapping):
+            if 'pipeline' in node:
+                found.append(node['pipeline'])
+            for key in ('dataset', 'datasets'):
+                visit(node.get(key))
+        elif isinstance(node, list | tuple):
+            for item in node:
+                visit(item)
+
+    for name in names:
+        visit(node.get(name))
+    return found
+
+
+def _transforms(node: object) -> Iterator[dict]:
+    """The transforms of pipelines, those inside RandomChoice and the like included."""
+    if isinstance(node, Mapping):
+        yield node
+        yield from _transforms(node.get('transforms'))
+    elif isinstance(node, list | tuple):
+        for item in node:
+            yield from _transforms(item)
