@@ -1,12 +1,13 @@
 """One command for whoever has a GPU: is it right there, and how fast?
 
-Sections are independent: one that fails says so on the page, and the others are measured all
-the same. What this machine cannot measure is 'not measured', with the reason. After
-:data:`MINUTES` no further section begins.
+Sections are independent: one that fails says so on the page (its traceback is printed), and the
+others are measured all the same. What this machine cannot measure is 'not measured', with the
+reason. After :data:`MINUTES` no further section begins.
 """
 
 import tempfile
 import time
+import traceback
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -51,5 +52,8 @@ def _run_section(run: Run, name: str, section: Callable[[Run], dict]) -> None:
     except Exception as error:  # what a GPU does here is unknown: the other sections go on
         text = f'{type(error).__name__}: {error}'.splitlines()[0][:300]
         run.record.findings['failed'][name] = text
+        traceback.print_exc()
         result = {'failed': text}
-    run.record.findings['sections'][name] = result | {'seconds': time.monotonic() - begin}
+    seconds = time.monotonic() - begin
+    run.record.findings['sections'][name] = result | {'seconds': seconds}
+    run.bench.console.print(f'{name}: {seconds:.0f} s')

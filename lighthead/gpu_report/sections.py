@@ -192,11 +192,11 @@ def _config(run: Run, name: str, **flags) -> Config:
 
 SECTIONS: dict[str, Callable[[Run], dict]] = {
     'environment': environment,
-    'CUDA tests': cuda_tests,
-    'agreement': agreement,
     'images/s': speeds,
     'operators': operator_speeds,
     'training step': training_step,
     'steps with mixed precision': steps_in_a_row,
+    'CUDA tests': cuda_tests,
+    'agreement': agreement,
     'export': exported,
 }
