@@ -1,0 +1,25 @@
+# The second round of lighthead-people, and the detector that the package carries: from the weights
+# of configs/modern/lighthead_people.py, at 480 pixels, taught more strongly. Options as there:
+#   python tools/train.py configs/modern/lighthead_people_480.py --data-root DIR --amp \
+#       --img-scale 480 480 --load-from work_dirs/lighthead_people/best.pth --cfg-options ...
+_base_ = 'lighthead_people.py'
+max_epochs = 22
+model = dict(
+    loss_distill_levels=dict(loss_weight=2.0),
+    rpn_head=dict(loss_distill_cls=dict(loss_weight=4.0), loss_distill_box=dict(loss_weight=2.0)),
+)
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=True,
+        begin=0,
+        end=max_epochs,
+        T_max=max_epochs,
+        eta_min_ratio=0.02,
+        convert_to_iter_based=True,
+    ),
+]
+optim_wrapper = dict(optimizer=dict(lr=0.9e-3))
+auto_scale_lr = dict(base_batch_size=8)
