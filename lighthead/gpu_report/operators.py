@@ -6,7 +6,8 @@ torchvision has no maximum: it is timed next to its average. RoIs are random, si
 px, clipped. Suppression: 6000 proposals to at most 1000 at IoU 0.7; and 1000 RoIs with 80
 class scores each, without a score threshold, to at most 100 at IoU 0.5 within each class.
 Boxes are heaped on a number of random objects, since how many survive decides the work;
-torchvision computes all survivors, of which the first ones are taken.
+torchvision computes all survivors, of which the first ones are taken; the fixed one is what
+CUDA graphs record.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import torchvision
 from torch import Tensor
 
 from lighthead.ops import batched_nms_topk, ps_roi_align
+from lighthead.ops.fixed_nms import fixed_nms
 from lighthead.speed.harness.timer import Workload
 
 BINS = 7
@@ -122,4 +124,10 @@ def suppression_groups(device: torch.device) -> Iterator[Group]:
 
 def _suppression(case: str, inputs: tuple) -> Group:
     competitors = {'torchvision': torchvision_nms, 'lighthead': batched_nms_topk}
-    return case, [Workload(key, partial(op, *inputs)) for key, op in competitors.items()]
+    works = [Workload(key, partial(op, *inputs)) for key, op in competitors.items()]
+    boxes, scores, labels, iou_threshold, _ = inputs
+    if labels is None:  # of proposals; graphs suppress fewer detections than these
+        ordered = boxes[scores.argsort(descending=True)][None]
+        valid = torch.ones_like(ordered[..., 0], dtype=torch.bool)
+        works.append(Workload('lighthead fixed', partial(fixed_nms, ordered, valid, iou_threshold)))
+    return case, works

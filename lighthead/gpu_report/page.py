@@ -25,8 +25,9 @@ def layout(record: Record) -> Page:
         _agreement(sections),
         _speeds(rows, size),
         _operators(record.measurements),
+        _shares(sections, 'images/s', 'a batch of four images, 1.0x'),
         _training(rows, sections),
-        _shares(sections),
+        _shares(sections, 'training step', 'a training step'),
         _steps(sections),
         _export(sections),
         _sections(sections),
@@ -123,7 +124,8 @@ def _operators(measurements: list[dict]) -> Table:
         if case:
             lines.setdefault(case, {})[row['device'], competitor] = row
     columns = ['operator', 'device']
-    columns += ["torchvision's ms", 'lighthead ms', 'lighthead, maximum, ms', 'times as fast']
+    columns += ["torchvision's ms", 'lighthead ms', 'lighthead, maximum or fixed, ms']
+    columns += ['times as fast']
     cells = []
     for case, rows in lines.items():
         device = next(iter(rows))[0]
@@ -131,10 +133,10 @@ def _operators(measurements: list[dict]) -> Table:
         suffix = ' avg' if pooling else ''
         rival, own = (rows.get((device, f'{who}{suffix}')) for who in ('torchvision', 'lighthead'))
         ratio = rival['ms_median'] / own['ms_median'] if rival and own else None
-        largest = rows.get((device, 'lighthead max'))
-        largest_cell = _cell(largest, 'ms_median') if pooling else '-'
+        other = rows.get((device, 'lighthead max' if pooling else 'lighthead fixed'))
+        other_cell = _cell(other, 'ms_median') if other else '-'
         cells.append(
-            [case, device, _cell(rival, 'ms_median'), _cell(own, 'ms_median'), largest_cell]
+            [case, device, _cell(rival, 'ms_median'), _cell(own, 'ms_median'), other_cell]
             + [number(ratio)]
         )
     if not any(line[1] == 'cuda' for line in cells):
@@ -157,8 +159,8 @@ def _training(rows: dict[str, dict], sections: dict) -> Table:
     return Table('A training step of the main config', columns, lines, note)
 
 
-def _shares(sections: dict) -> Table:
-    operators = _values(sections, 'training step').get('operators', {})
+def _shares(sections: dict, section: str, what: str) -> Table:
+    operators = _values(sections, section).get('operators', {})
     lines = [
         [precision, name, f'{share:.1%}']
         for precision, shares in operators.items()
@@ -167,7 +169,7 @@ def _shares(sections: dict) -> Table:
     if not lines:
         lines = [[ABSENT, '-', '-']]
     columns = ['precision', 'operator', 'share of the time']
-    return Table("Operators' shares of a training step", columns, lines, text_columns=2)
+    return Table(f"Operators' shares of {what}", columns, lines, text_columns=2)
 
 
 def _steps(sections: dict) -> Table:

@@ -24,6 +24,7 @@ from lighthead.gpu_report.detectors import (
     backend_of,
     eager_reference,
     own_call,
+    padded,
     random_batches,
     random_detector,
     rival_call,
@@ -105,7 +106,7 @@ def agreement(run: Run) -> dict:
 
 
 def speeds(run: Run) -> dict:
-    """Images per second of the four widths and torchvision's detector."""
+    """Images per second of the four widths and torchvision's detector; operators' shares."""
     quick = run.conditions.quick
     widths, batches = (['0.5x'], BATCHES[:1]) if quick else (list(WIDTHS), BATCHES)
     device = run.device
@@ -120,7 +121,19 @@ def speeds(run: Run) -> dict:
             calls[RIVAL] = rival_call(batch, run.sides, device, precision)
             works = [Workload(f'{key} batch {batch}', call, batch) for key, call in calls.items()]
             run.time(works, precision, COVERS)
-    return {}
+    return {'operators': {precision: _image_shares(run, precision) for precision in run.precisions}}
+
+
+def _image_shares(run: Run, precision: str) -> dict[str, float]:
+    """The largest shares of what a CUDA graph of a batch replays, called without a graph."""
+    quick = run.conditions.quick
+    backend = backend_of(
+        'fixed sizes', random_detector('0.5x' if quick else '1.0x'), run.device, precision
+    )
+    batch = 1 if quick else 4
+    images = torch.randn(batch, 3, *padded(run.sides), device=run.device)
+    shares = operator_shares(lambda: backend(images, [run.sides] * batch), run.device)
+    return dict(list(shares.items())[:10])
 
 
 def operator_speeds(run: Run) -> dict:

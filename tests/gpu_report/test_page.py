@@ -90,6 +90,32 @@ def test_operators_are_compared_with_torchvisions_kernel(record):
     ]
 
 
+def test_suppressions_have_a_third_time_where_the_fixed_one_was_measured(record):
+    key = 'suppression of proposals, 100 objects'
+    times = {'torchvision': 1.0, 'lighthead': 2.0, 'lighthead fixed': 4.0}
+    record.measurements = [a_row(f'{key}: {k}', ms_median=v) for k, v in times.items()]
+    assert cells_of(layout(record), 'Operators, float32', key) == [
+        'cpu',
+        '1.0',
+        '2.0',
+        '4.0',
+        '0.5',
+    ]
+
+
+def test_shares_stand_in_the_table_of_their_section(record):
+    shares = {'images/s': 'a batch of four images, 1.0x', 'training step': 'a training step'}
+    for share, name in enumerate(shares, start=1):
+        operators = {'fp32': {'aten::copy_': share / 10}}
+        record.findings['sections'][name] = {'seconds': 1.0, 'operators': operators}
+        if name == 'training step':
+            record.findings['sections'][name]['loading_ms'] = 1.0
+    page = layout(record)
+    for share, what in enumerate(shares.values(), start=1):
+        cells = cells_of(page, f"Operators' shares of {what}", 'fp32')
+        assert cells == ['aten::copy_', f'{share / 10:.1%}']
+
+
 def test_sections_that_fail_or_cannot_be_measured_leave_the_others_alone(monkeypatch, tmp_path):
     def refuse(_):
         raise NotMeasuredError('no such device')
