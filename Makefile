@@ -57,14 +57,15 @@ GPU_FLAGS ?= --device cuda
 gpu-report: setup-test  ## measure all that a GPU should be measured for, into outputs/gpu (25 minutes)
 	$(PY) tools/speed.py gpu $(GPU_FLAGS) --out outputs/gpu
 
-lint: setup-test  ## style
+lint: setup-test  ## style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 format: setup-test  ## put the style right
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
 clean:  ## remove .venv and what the tools wrote
-	rm -rf $(VENV) build dist *.egg-info work_dirs outputs .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info work_dirs outputs .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

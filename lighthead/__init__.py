@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 
 from lighthead.compat import import_hook
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what an editor sees; a name that is not here is an error to it
     from lighthead.inference import Detector
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import :class:`Detector`, and the runtime that it needs, at its first use."""
+        if name == 'Detector':
+            from lighthead.inference import Detector
+
+            return Detector
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
 
 __version__ = '0.1.0'
 __all__ = ['Detector', '__version__']
 
 import_hook.install()
-
-
-def __getattr__(name: str) -> object:
-    """Import :class:`Detector`, and the runtime that it needs, at its first use."""
-    if name == 'Detector':
-        from lighthead.inference import Detector
-
-        return Detector
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

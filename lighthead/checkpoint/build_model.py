@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmdet.models.detectors import TwoStageDetector
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.model import revert_sync_batchnorm
@@ -26,7 +27,7 @@ PROBE = 64
 BUILD_ERRORS = (AssertionError, KeyError, RuntimeError, TypeError, ValueError)
 
 
-def build_model(model_cfg: Mapping) -> nn.Module:
+def build_model(model_cfg: Mapping) -> TwoStageDetector:
     """Build a detector that is about to receive its weights.
 
     Args:
@@ -40,7 +41,7 @@ def build_model(model_cfg: Mapping) -> nn.Module:
 
 def build_detector(
     specification: Specification, state_dict: Mapping[str, Any], path: str | os.PathLike
-) -> nn.Module:
+) -> TwoStageDetector:
     """The detector of a checkpoint, with its weights.
 
     Args:
@@ -90,7 +91,7 @@ def expected_shapes(specification: Specification) -> dict[str, tuple[int, ...]]:
 
 
 @torch.no_grad()
-def _run_once(model: nn.Module) -> None:
+def _run_once(model: TwoStageDetector) -> None:
     """Run backbone, neck, RPN and head on a tiny image, for the shapes alone."""
     maps = model.extract_feat(torch.empty(1, 3, PROBE, PROBE))
     model.rpn_head(maps)

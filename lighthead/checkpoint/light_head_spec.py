@@ -5,7 +5,7 @@ author wrote, and :meth:`LightHeadSpec.model_cfg` is the way back. Every number 
 products that decide about memory are bounded too (``LIMITS`` in ``docs/reliability.md``).
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
@@ -17,9 +17,11 @@ MAX_SCORES = 20_000_000
 """Proposals times classes: the score table of an image takes 80 MB then."""
 MAX_ANCHORS = 64
 """Scales times ratios, at each position."""
+MAX_LEVELS = 8
 
 Channels = Annotated[int, Field(ge=1, le=4096)]
 Stride = Annotated[int, Field(ge=1, le=128)]
+Levels = Annotated[tuple[Stride, ...], Strict(False), Field(min_length=1, max_length=MAX_LEVELS)]
 Bins = Annotated[int, Field(ge=1, le=15)]
 Positive = Annotated[float, Field(gt=0, le=1024)]
 Positives = Annotated[tuple[Positive, ...], Strict(False), Field(min_length=1, max_length=64)]
@@ -36,11 +38,11 @@ class BoxCoder(Closed):
     ctr_clamp: Annotated[int, Field(ge=0, le=1024)] = 32
 
 
-class Anchors(Closed):
-    """mmdet's ``AnchorGenerator`` on one level."""
+class PyramidAnchors(Closed):
+    """mmdet's ``AnchorGenerator`` on several levels."""
 
     type: Literal['AnchorGenerator']
-    strides: One[Stride]
+    strides: Levels
     ratios: Positives
     scales: Positives | None = None
     base_sizes: One[Positive] | None = None
@@ -50,13 +52,19 @@ class Anchors(Closed):
     scale_major: bool = True
 
     @model_validator(mode='after')
-    def _check_scales(self) -> 'Anchors':
+    def _check_scales(self) -> Self:
         octaves = self.octave_base_scale is not None and self.scales_per_octave is not None
         if (self.scales is not None) == octaves:
             raise ValueError('give scales, or octave_base_scale and scales_per_octave')
         if len(self.ratios) * (self.scales_per_octave or len(self.scales or ())) > MAX_ANCHORS:
             raise ValueError(f'more than {MAX_ANCHORS} anchors at each position')
         return self
+
+
+class Anchors(PyramidAnchors):
+    """The same on one level."""
+
+    strides: One[Stride]
 
 
 class Rpn(Closed):
@@ -99,10 +107,10 @@ class RoiExtractor(Closed):
     featmap_strides: One[Stride]
 
 
-class BBoxHead(Closed):
-    """:class:`lighthead.models.LightHeadBBoxHead`."""
+class FcHead(Closed):
+    """mmdet's ``ConvFCBBoxHead`` with one fc or several, of whatever class."""
 
-    type: Literal['LightHeadBBoxHead']
+    type: str
     num_shared_fcs: Annotated[int, Field(ge=1, le=4)]
     in_channels: Annotated[int, Field(ge=1, le=256)]
     roi_feat_size: Bins | Pair[Bins] = 7
@@ -112,11 +120,24 @@ class BBoxHead(Closed):
     bbox_coder: BoxCoder
 
 
-class RoiHead(Closed):
+class BBoxHead(FcHead):
+    """:class:`lighthead.models.LightHeadBBoxHead`."""
+
+    type: Literal['LightHeadBBoxHead']
+
+
+class PooledRoiHead(Closed):
+    """A RoI head with PS-RoI align, of whatever class."""
+
+    type: str
+    bbox_roi_extractor: RoiExtractor
+    bbox_head: FcHead
+
+
+class RoiHead(PooledRoiHead):
     """:class:`lighthead.models.LightHeadRoIHead`."""
 
     type: Literal['LightHeadRoIHead']
-    bbox_roi_extractor: RoiExtractor
     bbox_head: BBoxHead
 
 
@@ -131,7 +152,7 @@ class Nms(Closed):
     method: Literal['linear', 'gaussian', 'naive'] | None = None
 
     @model_validator(mode='after')
-    def _check_soft(self) -> 'Nms':
+    def _check_soft(self) -> Self:
         for name in ('sigma', 'min_score', 'method'):
             if self.type == 'nms' and getattr(self, name) is not None:
                 raise ValueError(f'nms has no {name}, soft_nms has')
@@ -170,10 +191,13 @@ class TestCfg(Closed):
 class TwoStageSpec(Closed):
     """What all detectors of this kind share: which backbone, how many scores, the way back."""
 
+    type: str
     backbone: Backbone
+    roi_head: PooledRoiHead
+    test_cfg: TestCfg
 
     @model_validator(mode='after')
-    def _check_scores(self) -> 'TwoStageSpec':
+    def _check_scores(self) -> Self:
         proposals, classes = self.test_cfg.rpn.max_per_img, self.num_classes
         if proposals * classes > MAX_SCORES:
             raise ValueError(
@@ -211,7 +235,6 @@ class LightHeadSpec(TwoStageSpec):
     neck: Neck
     rpn_head: Rpn
     roi_head: RoiHead
-    test_cfg: TestCfg
 
     @classmethod
     def served(cls, model_cfg: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:

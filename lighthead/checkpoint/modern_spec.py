@@ -2,25 +2,22 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field
 
 from lighthead.checkpoint.backbone_spec import Norm
 from lighthead.checkpoint.light_head_spec import (
-    Anchors,
-    BBoxHead,
+    MAX_LEVELS,
     Channels,
-    RcnnTest,
+    FcHead,
+    PooledRoiHead,
+    PyramidAnchors,
     RoiExtractor,
     RpnTest,
-    Stride,
+    TestCfg,
     TwoStageSpec,
 )
 from lighthead.schema import Closed, Share, Triple
 from lighthead.weights.facts import Activation
-
-MAX_LEVELS = 8
-
-Levels = Annotated[tuple[Stride, ...], Strict(False), Field(min_length=1, max_length=MAX_LEVELS)]
 
 
 class ContextPanSpec(Closed):
@@ -35,12 +32,6 @@ class ContextPanSpec(Closed):
     context: bool = True
     norm_cfg: Norm = Norm()
     act_cfg: Activation | None = None
-
-
-class PyramidAnchors(Anchors):
-    """mmdet's ``AnchorGenerator`` on several levels."""
-
-    strides: Levels
 
 
 class QualityRpnSpec(Closed):
@@ -63,13 +54,13 @@ class PyramidExtractor(RoiExtractor):
     num_maps: Annotated[int, Field(ge=1, le=MAX_LEVELS + 1)] = 2
 
 
-class QualityBBoxHeadSpec(BBoxHead):
+class QualityBBoxHeadSpec(FcHead):
     """:class:`lighthead.models.quality_bbox_head.QualityBBoxHead`."""
 
     type: Literal['QualityBBoxHead']
 
 
-class QualityRoiHeadSpec(Closed):
+class QualityRoiHeadSpec(PooledRoiHead):
     """:class:`lighthead.models.quality_roi_head.QualityRoIHead`."""
 
     type: Literal['QualityRoIHead']
@@ -84,11 +75,10 @@ class QualityRpnTest(RpnTest):
     score_thr: Share = 0.0
 
 
-class ModernTestCfg(Closed):
+class ModernTestCfg(TestCfg):
     """Test settings."""
 
     rpn: QualityRpnTest
-    rcnn: RcnnTest
 
 
 class ModernSpec(TwoStageSpec):

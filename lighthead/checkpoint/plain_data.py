@@ -86,5 +86,5 @@ def _plain_mapping(mapping: Mapping, path: str) -> dict:
             raise UserError(f'{path} has the key {key!r}: only strings and integers are plain.')
         plain[key] = to_plain(item, f'{path}.{key}')
     if metadata is not None:
-        plain._metadata = to_plain(OrderedDict(metadata), f'{path}._metadata')
+        plain._metadata = to_plain(OrderedDict(metadata), f'{path}._metadata')  # type: ignore[attr-defined]  # torch's own
     return plain

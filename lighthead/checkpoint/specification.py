@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, Strict, model_validator
 
-from lighthead.checkpoint.light_head_spec import MAX_CLASSES, LightHeadSpec
+from lighthead.checkpoint.light_head_spec import MAX_CLASSES, LightHeadSpec, TwoStageSpec
 from lighthead.checkpoint.modern_spec import ModernSpec
 from lighthead.checkpoint.preprocess_settings import PreprocessSettings
 from lighthead.errors import UserError
@@ -36,7 +36,10 @@ META_KEY = 'specification'
 RECORD_KEY = 'config_record'
 """Of ``meta``: the training config as JSON, for people; nothing builds from it."""
 
-SPECS = {'LightHeadRCNN': LightHeadSpec, 'ModernLightHead': ModernSpec}
+SPECS: dict[str, type[TwoStageSpec]] = {
+    'LightHeadRCNN': LightHeadSpec,
+    'ModernLightHead': ModernSpec,
+}
 """Every detector that a checkpoint may describe, by its type."""
 Architecture = Annotated[LightHeadSpec | ModernSpec, Field(discriminator='type')]
 """The same as a type."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lighthead.commands.speed import height_width
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mmdet.models.detectors import BaseDetector
 
 EXAMPLES = """
   lighthead complexity lighthead_shufflev2star
@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> None:
         _print_shares(build_mmdet_detector(config), config, args.shape)
 
 
-def _print_shares(model: 'nn.Module', config: str, shapes: Sequence[tuple[int, int]]) -> None:
+def _print_shares(model: 'BaseDetector', config: str, shapes: Sequence[tuple[int, int]]) -> None:
     from rich.console import Console
 
     from lighthead.report.page import Table

@@ -76,8 +76,8 @@ def load_for_export(options: Namespace) -> tuple[BaseDetector, ExportMeta]:
     specification = specification.with_test_settings(options.score_thr, options.nms_pre)
     model = build_detector(specification, checkpoint['state_dict'], options.checkpoint)
     meta = ExportMeta(
-        classes=list(specification.classes),
-        category_ids=list(specification.category_ids),
+        classes=specification.classes,
+        category_ids=specification.category_ids,
         preprocess=preprocess,
         settings=read_settings(model),
         version=lighthead.__version__,

@@ -6,7 +6,7 @@ Imports the standard library only, so that ``--help`` is quick.
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from lighthead.errors import EXIT_USER
 
@@ -33,14 +33,14 @@ class Parser(argparse.ArgumentParser):
         settings.setdefault('formatter_class', HelpFormatter)
         super().__init__(allow_abbrev=False, **settings)
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Print the error message and exit."""
         print(f'error: {message}; see {self.prog} --help', file=sys.stderr)
         raise SystemExit(EXIT_USER)
 
     def parse_known_args(
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
+        self, args: Iterable[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
         """Parse, and refuse what is unknown here, where the similar flags are known."""
         if self._mixing:  # argparse's own two passes: positional arguments are left for the second
             return super().parse_known_args(args, namespace)

@@ -57,7 +57,8 @@ def load_classifier(model: ImageClassifier, checkpoint: str) -> None:
         UserError: if any layer is missing or of another shape.
     """
     model.backbone.init_weights()
-    missing = [n for n in model.backbone.norms() if n not in model.backbone.loaded_norms]
+    loaded = model.backbone.loaded_norms or ()
+    missing = [name for name in model.backbone.norms() if name not in loaded]
     if missing:
         raise UserError(f'{checkpoint} lacks {missing[0]}: it cannot be evaluated.')
     load_last_layer(model.fc, checkpoint, required=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -105,7 +106,7 @@ def _add_conditions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='of weights and images')
 
 
-def _add_networks(parsers: dict[str, argparse.ArgumentParser]) -> None:
+def _add_networks(parsers: Mapping[str, argparse.ArgumentParser]) -> None:
     parsers['breakdown'].add_argument(
         'networks',
         nargs='*',

@@ -11,7 +11,7 @@ EXAMPLES = """
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: arguments.Parser) -> None:
     """Add the arguments of ``lighthead test``."""
     parser.intermixed = True
     parser.add_argument(

@@ -15,7 +15,7 @@ from lighthead.checkpoint.specification import read_classes, read_specification
 from lighthead.config.build import build, naming_mistakes
 from lighthead.config.check import check_evaluation
 from lighthead.config.flags import changes_of, set_trained_classes
-from lighthead.config.read import RunConfig, parse_cfg_options, read
+from lighthead.config.read import Change, RunConfig, parse_cfg_options, read
 from lighthead.data.parsed_once import parsed_once
 from lighthead.engine.distributed import leaving_together
 from lighthead.errors import UserError
@@ -43,7 +43,11 @@ def test(args: Namespace) -> dict[str, float]:
     classes = read_classes(meta, args.checkpoint)
     set_data = partial(set_trained_classes, classes=classes, data_root=args.data_root)
     flags = changes_of(args, but=('data_root',))
-    changes = [set_data, *flags, partial(set_outputs, out=args.out, show_dir=args.show_dir)]
+    changes: list[Change] = [
+        set_data,
+        *flags,
+        partial(set_outputs, out=args.out, show_dir=args.show_dir),
+    ]
     options = parse_cfg_options(args.cfg_options)
     if args.config is None:
         config = _of_checkpoint(args, meta).changed(changes, options)
@@ -76,8 +80,8 @@ def set_outputs(cfg: Config, out: str | None, show_dir: str | None) -> None:
     """Write only what was asked for."""
     if not isinstance(cfg.test_evaluator, dict):
         raise UserError('test_evaluator of the config has to be one metric, CocoDetMetric.')
-    cfg.test_evaluator.classwise = True
-    cfg.test_evaluator.out = out
+    cfg.test_evaluator['classwise'] = True
+    cfg.test_evaluator['out'] = out
     cfg.custom_hooks = []
     cfg.default_hooks.pop('visualization', None)
     if show_dir:

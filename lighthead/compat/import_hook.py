@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from importlib.abc import Loader  # importing it takes longer than all the rest
+else:
+    Loader = object
 
 EXTENSION = 'mmcv._ext'
 REGISTERED_AFTER = {
@@ -59,7 +61,7 @@ def follow_up(name: str) -> None:
         importlib.import_module(REGISTERED_AFTER[name])
 
 
-class ExtensionFinder:
+class ExtensionFinder(Loader):
     """Finds and loads ``mmcv._ext`` where no other finder does."""
 
     def find_spec(
@@ -92,17 +94,19 @@ class FollowUpFinder:
         return spec
 
 
-class FollowUpLoader:
+class FollowUpLoader(Loader):
     """Loads a module with the loader that belongs to it, then calls :func:`follow_up`."""
 
-    def __init__(self, loader: 'Loader') -> None:
+    def __init__(self, loader: Loader) -> None:
         self.loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = module.__spec__.loader = self.loader  # for inspect and resources
+        module.__loader__ = self.loader  # for inspect and resources
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
         if module.__name__ == 'mmdet':
             from lighthead.compat.install_check import check_libraries, report_without_traceback
 

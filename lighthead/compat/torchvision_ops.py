@@ -123,8 +123,8 @@ def roi_pool_forward(
     features: Tensor, rois: Tensor, output: Tensor, argmax: Tensor, **form: int
 ) -> None:
     """Fill ``output`` and ``argmax`` (K, C, height, width)."""
-    form = (form['spatial_scale'], form['pooled_height'], form['pooled_width'])
-    pooled, where = torch.ops.torchvision.roi_pool(*full(features, rois), *form)
+    pooling = (form['spatial_scale'], form['pooled_height'], form['pooled_width'])
+    pooled, where = torch.ops.torchvision.roi_pool(*full(features, rois), *pooling)
     output.copy_(pooled)
     argmax.copy_(where)
 
@@ -134,10 +134,10 @@ def roi_pool_backward(
     grad_output: Tensor, rois: Tensor, argmax: Tensor, grad_input: Tensor, **form: int
 ) -> None:
     """Fill ``grad_input`` (B, C, H, W)."""
-    form = (form['spatial_scale'], form['pooled_height'], form['pooled_width'])
+    pooling = (form['spatial_scale'], form['pooled_height'], form['pooled_width'])
     grad_output, rois = full(grad_output, rois)
     backward = torch.ops.torchvision._roi_pool_backward
-    grad_input.copy_(backward(grad_output, rois, argmax, *form, *grad_input.shape))
+    grad_input.copy_(backward(grad_output, rois, argmax, *pooling, *grad_input.shape))
 
 
 def class_weights(target: Tensor, weight: Tensor, num_classes: int) -> Tensor | float:

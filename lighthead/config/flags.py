@@ -6,7 +6,7 @@ They are applied in the order of :data:`FLAGS`, over the config and before
 
 import argparse
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -92,7 +92,7 @@ def backbone_channels(backbone_cfg: Mapping) -> tuple[int, ...]:
 
 def _replace_channels(node: object, new: Mapping[int, int]) -> None:
     """Replace every ``in_channels`` that is the width of a map of the backbone."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         for key, value in node.items():
             if key != 'in_channels':
                 _replace_channels(value, new)
@@ -183,7 +183,7 @@ def set_ema(cfg: Config, value: float) -> None:
     cfg.custom_hooks.append(dict(type='OptimizerStepEMAHook', momentum=value))
 
 
-FLAGS = {
+FLAGS: dict[str, Callable[..., None]] = {
     'data_root': set_data_root,
     'width': set_width,
     'init': set_init,

@@ -37,7 +37,7 @@ def _resize_of(pipelines: Sequence[Any]) -> tuple[int, int] | None:
     return next((tuple(scale) for scale in scales), None)
 
 
-def _pipelines(node: object, names: Sequence[str]) -> list[Any]:
+def _pipelines(cfg: Mapping, names: Sequence[str]) -> list[Any]:
     """The pipelines of the data sets of some loaders, those inside wrappers included."""
     found = []
 
@@ -52,13 +52,13 @@ def _pipelines(node: object, names: Sequence[str]) -> list[Any]:
                 visit(item)
 
     for name in names:
-        visit(node.get(name))
+        visit(cfg.get(name))
     return found
 
 
 def _transforms(node: object) -> Iterator[dict]:
     """The transforms of pipelines, those inside RandomChoice and the like included."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         yield node
         yield from _transforms(node.get('transforms'))
     elif isinstance(node, list | tuple):

@@ -156,8 +156,8 @@ def _check_type(node: Mapping, path: str) -> None:
     if find_class(name) is None:
         raise UserError(f'{path}.type={name!r} is not registered: {_nearest(name, _all())}.')
     known = arguments_of(node, key)
-    unknown = [argument for argument in node if known is not None and argument not in known]
-    if unknown:
+    unknown = [] if known is None else [argument for argument in node if argument not in known]
+    if known is not None and unknown:
         near = _nearest(unknown[0], known - {'type', '_scope_'})
         raise UserError(f'{path}: {name} has no argument {unknown[0]}: {near}.')
 

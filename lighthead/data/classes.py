@@ -24,7 +24,8 @@ def classes_of(content: Mapping, ann_file: str | Path) -> tuple[tuple[str, ...],
     categories = content['categories']
     if not categories:
         raise UserError(f'{ann_file} has no categories: list the classes under "categories".')
-    names, ids = [], []
+    names: list[str] = []
+    ids: list[int] = []
     for category in categories:
         name, cat_id = category.get('name'), category.get('id')
         if not isinstance(name, str) or not isinstance(cat_id, int):
@@ -52,5 +53,6 @@ def palette_for(classes: Sequence[str]) -> list[tuple[int, int, int]]:
     for number in range(len(classes)):
         hue = (number * 0.618034) % 1  # the golden ratio keeps neighbours apart
         value = 1.0 if number % 2 else 0.8
-        colours.append(tuple(round(255 * c) for c in colorsys.hsv_to_rgb(hue, 0.85, value)))
+        red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, value)
+        colours.append((round(255 * red), round(255 * green), round(255 * blue)))
     return colours

@@ -68,7 +68,8 @@ def merged(data: LabelledData) -> LabelledSplit:
                 f'and {", ".join(other.classes[:5])}): they cannot be merged.'
             )
     ids = {c['name']: c['id'] for c in first.content['categories']}
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for split in data.splits.values():
         names = {c['id']: c['name'] for c in split.content['categories']}
         new_ids = {}

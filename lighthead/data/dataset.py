@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -76,10 +77,12 @@ class CocoDetDataset(CocoDataset):
     COCOAPI = CleanCOCO
     accepts_epoch = True
 
-    def __init__(self, *args, seed: int = 0, metainfo: Mapping | None = None, **kwargs) -> None:
+    def __init__(
+        self, *args: Any, seed: int = 0, metainfo: Mapping | None = None, **kwargs: Any
+    ) -> None:
         self.seed = seed
         self._warned_of_size = False
-        self._classes_given = bool(metainfo) and metainfo.get('classes') is not None
+        self._classes_given = metainfo is not None and metainfo.get('classes') is not None
         super().__init__(*args, metainfo=metainfo, **kwargs)
 
     def load_data_list(self) -> list[dict]:

@@ -42,11 +42,11 @@ def background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
         bgr(hue + rng.uniform(-0.12, 0.12), rng.uniform(0.1, 0.4), rng.uniform(0.4, 0.95))
         for _ in range(4)
     ]
-    corners = np.float32(corners).reshape(2, 2, 3)
-    scene = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+    grid = np.array(corners, np.float32).reshape(2, 2, 3)
+    scene = cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
     for cells, light, tint in ((5, 16, 7), (24, 7, 3)):
-        blotches = rng.normal(0, light, (cells, cells, 1)) + rng.normal(0, tint, (cells, cells, 3))
-        blotches = cv2.resize(blotches, (width, height), interpolation=cv2.INTER_CUBIC)
+        noise = rng.normal(0, light, (cells, cells, 1)) + rng.normal(0, tint, (cells, cells, 3))
+        blotches = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
         scene += blotches.astype(np.float32)
     scene = np.clip(scene, 0, 255).astype(np.uint8)
     for _ in range(rng.integers(6, 13)):
@@ -159,7 +159,7 @@ def draw_scene(kinds: Sequence[Kind], rng: np.random.Generator) -> Scene:
     picture = background(rng, width, height)
     placed, owner = _arrange(kinds, rng, width, height)
     objects = []
-    shift = np.float32([[1, 0, 3], [0, 1, 5]])
+    shift = np.array([[1, 0, 3], [0, 1, 5]], np.float32)
     for number, thing in enumerate(placed, start=1):
         shadow = cv2.GaussianBlur(cv2.warpAffine(thing.cover, shift, (width, height)), (0, 0), 4)
         picture *= 1 - 0.45 * shadow[..., None]
@@ -201,7 +201,8 @@ def scene_of(split: str, number: int) -> Scene:
 
 def annotations_of(split: str, scenes: Sequence[Scene]) -> dict:
     """The COCO annotation file's content for a split's scenes."""
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for number, scene in enumerate(scenes, start=1):
         height, width = scene.image.shape[:2]
         images.append(

@@ -60,8 +60,7 @@ def find_splits(
             is asked for cannot be made.
     """
     data = read_dataset(root)
-    if val_fraction is not None or fold is not None:
-        data = _divided(data, val_fraction, fold, seed)
+    data = _divided(data, val_fraction, fold, seed)
     if data.format != 'COCO' or data.splits.keys() - {'train', 'val'} or len(data.splits) < 2:
         _log(data)
     train, val = (_on_disk(data.splits.get(name)) for name in ('train', 'val'))
@@ -86,12 +85,14 @@ def _divided(
         whole = merged(data)
         train, val = divide_fold(whole.content, *fold, seed)
         how = f'fold {fold[0]} of {fold[1]} of all images'
-    else:
+    elif val_fraction is not None:
         if 'val' in data.splits:
             raise UserError(f'{data.root} has a val split already: leave --val-fraction out.')
         whole = data.splits['train']
         train, val = hold_out(whole.content, val_fraction, seed)
         how = f'{val_fraction:g} of the train split'
+    else:
+        return data
     print_log(f'val split: {how}, {len(val["images"])} images, seed {seed}', 'current')
     parts = {'train': train, 'val': val}
     splits = {name: replace(whole, content=part, ann_file=None) for name, part in parts.items()}

@@ -37,8 +37,8 @@ def list_classes(folder: str | Path) -> list[str]:
             f'There is no folder {folder}: images of a class are expected in '
             f'{folder}/<class>/ (set the data root with --data-root).'
         )
-    with os.scandir(folder) as entries:
-        entries = list(entries)
+    with os.scandir(folder) as listing:
+        entries = list(listing)
     classes = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))
     if not classes:
         images = sum(e.name.lower().endswith(SUFFIXES) for e in entries)

@@ -79,7 +79,7 @@ def dataset_cfgs(loader: Mapping | None) -> list[dict]:
     found = []
 
     def visit(node: object) -> None:
-        if isinstance(node, Mapping):
+        if isinstance(node, dict):
             if 'ann_file' in node:
                 found.append(node)
             else:
@@ -118,7 +118,7 @@ def _below(path: Path, root: Path) -> str:
 
 def _set_evaluators(cfg: Config, name: str, split: Split) -> None:
     evaluators = cfg.get(f'{name}_evaluator') or []
-    for evaluator in [evaluators] if isinstance(evaluators, Mapping) else evaluators:
+    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
         if 'ann_file' in evaluator or evaluator.get('type') in ('CocoDetMetric', 'CocoMetric'):
             evaluator['ann_file'] = str(split.ann_file)
 
@@ -128,7 +128,7 @@ def num_classes_fields(model: object, path: str = 'model') -> Iterator[tuple[dic
 
     An RPN has one class, object, by construction and is passed over.
     """
-    if isinstance(model, Mapping):
+    if isinstance(model, dict):
         if 'num_classes' in model:
             yield model, path
         for key, value in model.items():

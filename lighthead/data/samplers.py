@@ -5,6 +5,7 @@ what was trained before is skipped as numbers, without opening an image.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from mmdet.registry import DATA_SAMPLERS
@@ -54,6 +55,8 @@ class ResumableBatchSampler(BatchSampler):
         group_by_aspect_ratio: Whether to keep portrait and landscape apart.
     """
 
+    sampler: ResumableSampler
+
     def __init__(
         self,
         sampler: ResumableSampler,
@@ -69,11 +72,11 @@ class ResumableBatchSampler(BatchSampler):
         """Choose the epoch whose order and augmentation the next iteration has."""
         self.sampler.set_epoch(epoch)
 
-    def __iter__(self) -> Iterator[list[int] | list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         # Not a generator: the epoch holds from the moment of this call,
         # whenever workers fetch the first batch.
         epoch = getattr(self.sampler, 'epoch', 0)
-        batches = self._index_batches(list(self.sampler))
+        batches: Iterator[list[Any]] = self._index_batches(list(self.sampler))
         if getattr(self.sampler.dataset, 'accepts_epoch', False):
             batches = ([(epoch, index) for index in batch] for batch in batches)
         return batches

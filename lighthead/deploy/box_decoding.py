@@ -11,6 +11,9 @@ MAX_LOG_RATIO = 4.135166556742356
 class DeltaDecoder(nn.Module):
     """mmdet's ``DeltaXYWHBBoxCoder.decode``."""
 
+    means: Tensor
+    stds: Tensor
+
     def __init__(self, coder: DeltaXYWHBBoxCoder) -> None:
         super().__init__()
         self.register_buffer('means', torch.tensor(coder.means, dtype=torch.float32))
@@ -36,6 +39,8 @@ class DistributionDecoder(nn.Module):
         reg_max: A distance is distributed over 0 to ``reg_max`` strides.
         stride: In pixels.
     """
+
+    distances: Tensor
 
     def __init__(self, coder: DistancePointBBoxCoder, reg_max: int, stride: int) -> None:
         super().__init__()

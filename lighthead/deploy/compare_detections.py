@@ -130,14 +130,14 @@ def compare(
         limits.append(float(reference.scores.min()))
     for side, indices, name in ((reference, lost, 'torch'), (other, new, 'runtime')):
         for index in indices:
-            score = float(side.scores[index])
-            if score < least_score:
+            value = float(side.scores[index])
+            if value < least_score:
                 continue
             if _at_limit(module, side, index, candidates, limits):
                 result.explained += 1
             else:
-                box = [round(float(v), 2) for v in side.boxes[index]]
-                text = f'only {name} has label {int(side.labels[index])} {score:.5f} at {box}'
+                corners = [round(float(v), 2) for v in side.boxes[index]]
+                text = f'only {name} has label {int(side.labels[index])} {value:.5f} at {corners}'
                 result.unexplained.append(text)
     return result
 

@@ -19,7 +19,7 @@ WARMUP = 3
 """Calls before recording: libraries choose their algorithms and allocate their workspaces."""
 GRAPHS = 8
 """Shapes whose recordings are kept."""
-TOLERANCE = dict(rtol=1e-3, atol=1e-2)
+RTOL, ATOL = 1e-3, 1e-2
 """How far a replay may be from the function itself, in pixels and scores."""
 
 
@@ -176,4 +176,4 @@ class RecordedCalls:
         others = (first.flip(-1) * -0.5 + 0.25, *rest)
         recording.output.fill_(float('nan'))  # an empty graph would leave the first answer
         answer = recording.run(others).clone()
-        return torch.allclose(answer, self.function(*others), **TOLERANCE)
+        return torch.allclose(answer, self.function(*others), rtol=RTOL, atol=ATOL)

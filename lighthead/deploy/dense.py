@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lighthead.deploy.unshuffled import (
     UnshuffledBackbone,
     can_unshuffle,
+    last_conv,
     reorder_inputs,
     reorder_outputs,
 )
@@ -74,8 +75,8 @@ class DenseNetwork(nn.Module):
     def _thin_map_writers(self) -> list[nn.Conv2d]:
         """The convolutions whose outputs, summed, are the thin map."""
         if isinstance(self.neck, ContextPAN):
-            return [self.neck.thin[-1]]
-        return [self.neck.tall_wide[-1], self.neck.wide_tall[-1]]
+            return [] if self.neck.thin is None else [last_conv(self.neck.thin)]
+        return [last_conv(self.neck.tall_wide), last_conv(self.neck.wide_tall)]
 
     def forward(self, images: Tensor) -> DenseMaps:
         """Images (B, 3, H, W) to the maps."""

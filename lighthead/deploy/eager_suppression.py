@@ -73,12 +73,12 @@ class EagerSuppression:
             for values in zip(scores.split(counts), boxes.split(counts), strict=True)
         ]
         most = self.settings.max_detections
-        padded = [
+        boxes, scores, labels = (
             torch.stack([_padded(values, most, padding) for values in column])
             for column, padding in zip(zip(*by_image, strict=True), (0, 0, -1), strict=True)
-        ]
-        num = torch.tensor([len(labels) for *_, labels in by_image], device=scores.device)
-        return Outputs(*padded, num)
+        )
+        num = torch.tensor([len(kept) for *_, kept in by_image], device=scores.device)
+        return Outputs(boxes, scores, labels, num)
 
     def _of_image(self, scores: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (N, 4), scores (N,) and labels (N,) of one image's RoIs."""

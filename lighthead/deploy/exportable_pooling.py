@@ -23,6 +23,11 @@ class TablePooling(nn.Module):
         channels: Channels per bin (10).
     """
 
+    steps_x: Tensor
+    steps_y: Tensor
+    spread: Tensor
+    together: Tensor
+
     def __init__(self, settings: InferenceSettings, channels: int) -> None:
         super().__init__()
         self.bins, self.stride, self.mode = settings.bins, settings.stride, settings.mode

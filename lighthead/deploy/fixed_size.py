@@ -57,6 +57,7 @@ class FixedSizeSuppression(EagerSuppression):
         num = real.sum(1)
         # Candidates that were left out count only where there is still room.
         complete = (scores > ABSENT).sum(1) <= taken
+        assert rois.exact is not None  # rois() says so
         exact = rois.exact & second.settled & (complete | (num == s.max_detections))
         labels = torch.where(real, rows[..., 5].long(), -1)
         return Outputs(rows[..., :4], rows[..., 4], labels, num, exact)
@@ -83,6 +84,7 @@ def pack(outputs: Outputs) -> Tensor:
     rows = torch.cat(
         (outputs.boxes, outputs.scores[..., None], outputs.labels[..., None].float()), dim=2
     )
+    assert outputs.exact is not None  # a suppression of fixed size says so
     last = torch.stack((outputs.num, outputs.exact), dim=1).to(rows.dtype)
     last = nn.functional.pad(last, (0, rows.shape[2] - last.shape[1]))
     return torch.cat((rows, last[:, None]), dim=1)

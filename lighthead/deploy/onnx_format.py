@@ -4,7 +4,10 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -17,13 +20,16 @@ from lighthead.deploy.stages import DetectorStages
 from lighthead.errors import UserError, missing_extra
 from lighthead.files import write_bytes_file
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 OPSET = 18
 STANDARD_DOMAINS = ('', 'ai.onnx')
 EXAMPLE = (2, 3, 192, 256)
 """Shape of the batch that the export traces; the file takes any."""
 
 
-def onnx_program(model: BaseDetector):
+def onnx_program(model: BaseDetector) -> 'ModelProto':
     """Trace a detector; the answer is an :class:`onnx.ModelProto`.
 
     Raises:
@@ -53,6 +59,7 @@ def onnx_program(model: BaseDetector):
             optimize=True,
             verbose=False,
         )
+    assert program is not None  # only the exporter before torch.export's returns nothing
     return _tidy(program.model_proto)
 
 
@@ -66,7 +73,8 @@ class _WithMaps(nn.Module):
     def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
         maps = self.detector.dense_maps(images)
         outputs = self.detector.detect_in(maps, sizes)
-        return (*outputs[: len(OUTPUTS)], *maps.scores, *maps.boxes, maps.thin)
+        detections = (outputs.boxes, outputs.scores, outputs.labels, outputs.num)
+        return (*detections, *maps.scores, *maps.boxes, maps.thin)
 
 
 def example_inputs() -> tuple[torch.Tensor, torch.Tensor]:
@@ -77,12 +85,15 @@ def example_inputs() -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.tensor([[height, width - 20.0], [height - 32.0, width]])
 
 
-def _suppression(onnxscript):
+def _suppression(onnxscript: ModuleType) -> Callable[..., Any]:
     """``lighthead::suppress`` as ONNX's NonMaxSuppression, whose boxes may have either order
     of the axes, as long as it is the same for both corners."""
     op = onnxscript.values.Opset('', OPSET)
 
-    def suppress(boxes, scores, max_num: int, iou_threshold: float, score_thr):
+    # The exporter takes parameters with a type for attributes, and others for inputs.
+    def suppress(  # type: ignore[no-untyped-def]
+        boxes, scores, max_num: int, iou_threshold: float, score_thr
+    ):
         return op.NonMaxSuppression(
             boxes,
             scores,
@@ -94,7 +105,7 @@ def _suppression(onnxscript):
     return suppress
 
 
-def _tidy(model):
+def _tidy(model: 'ModelProto') -> 'ModelProto':
     """Leave the detections as the only outputs, and drop the exporter's notes."""
     del model.graph.output[len(OUTPUTS) :]
     del model.graph.value_info[:]  # shapes that every runtime infers by itself
@@ -119,7 +130,7 @@ def _tidy(model):
     return model
 
 
-def add_metadata(model, meta: ExportMeta) -> None:
+def add_metadata(model: 'ModelProto', meta: ExportMeta) -> None:
     """Write the metadata into an :class:`onnx.ModelProto`."""
     del model.metadata_props[:]
     model.producer_name, model.producer_version = 'lighthead', meta.version
@@ -127,7 +138,7 @@ def add_metadata(model, meta: ExportMeta) -> None:
         model.metadata_props.add(key=key, value=value)
 
 
-def foreign_domains(model) -> list[str]:
+def foreign_domains(model: 'ModelProto') -> list[str]:
     """Domains of operators that are not in the ONNX standard, of all subgraphs and functions."""
     domains = {entry.domain for entry in model.opset_import}
     graphs = [model.graph]
@@ -141,7 +152,7 @@ def foreign_domains(model) -> list[str]:
     return sorted(domains - set(STANDARD_DOMAINS))
 
 
-def save_onnx(model, path: Path) -> None:
+def save_onnx(model: 'ModelProto', path: Path) -> None:
     """Check an :class:`onnx.ModelProto` and write it with a checksum."""
     import onnx
 
@@ -153,7 +164,7 @@ def save_onnx(model, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """The exporter prints its progress, and warns about what concerns its makers."""
     loggers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
     levels = [logger.level for logger in loggers]

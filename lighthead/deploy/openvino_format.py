@@ -1,6 +1,7 @@
 """The whole detector as an OpenVINO file (.xml with .bin), by way of ONNX."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lighthead.deploy import seal
 from lighthead.deploy.metadata import ExportMeta
@@ -8,8 +9,12 @@ from lighthead.deploy.onnx_format import add_metadata
 from lighthead.errors import missing_extra
 from lighthead.files import write_bytes_file
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from openvino import Model
 
-def openvino_model(onnx_model, meta: ExportMeta, folder: Path):
+
+def openvino_model(onnx_model: 'ModelProto', meta: ExportMeta, folder: Path) -> 'Model':
     """Convert an :class:`onnx.ModelProto`; the answer is an :class:`openvino.Model`.
 
     Args:
@@ -35,7 +40,7 @@ def openvino_model(onnx_model, meta: ExportMeta, folder: Path):
     return model
 
 
-def save_openvino(model, path: Path) -> None:
+def save_openvino(model: 'Model', path: Path) -> None:
     """Write both files with a checksum; weights stay in float32, so that fp32 is what it says."""
     import openvino as ov
 

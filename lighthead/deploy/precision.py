@@ -6,6 +6,7 @@ bits on the tensor cores of GPUs since 2020, which is what cuDNN does by itself.
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -56,7 +57,7 @@ def tf32(allowed: bool) -> Iterator[None]:
 
     The switches are the process's: detectors in other threads should have the same precision.
     """
-    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    switches: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [switch.allow_tf32 for switch in switches]
     try:
         for switch in switches:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.detectors import BaseDetector
 from torch import Tensor, nn
 
@@ -25,6 +26,8 @@ class LevelCandidates(nn.Module):
         stride: (x, y), from anchor to anchor.
         decoder: Anchors, outputs of the RPN and image sizes to boxes.
     """
+
+    base_anchors: Tensor
 
     def __init__(
         self,
@@ -107,7 +110,7 @@ class Candidates(nn.Module):
         return all_boxes.gather(1, order[..., None].expand(-1, -1, 4)), all_scores.gather(1, order)
 
 
-def box_decoder(rpn: nn.Module, stride: int) -> nn.Module:
+def box_decoder(rpn: BaseDenseHead, stride: int) -> nn.Module:
     """What decodes the RPN's boxes on the level of this stride."""
     if hasattr(rpn, 'reg_max'):
         return DistributionDecoder(rpn.bbox_coder, rpn.reg_max, stride)

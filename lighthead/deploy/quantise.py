@@ -19,17 +19,25 @@ stay:
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lighthead.deploy.metadata import INPUTS, dense_names
 from lighthead.errors import missing_extra
 
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+    from onnxruntime.quantization import CalibrationDataReader
+    from openvino import Model, Node
+
 QUANTISED = ('Conv', 'Concat', 'MaxPool', 'Reshape', 'Relu', 'Slice', 'Split', 'Transpose')
 """ONNX operators that a quantised tensor may pass through."""
 
 
-def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
+def quantise_onnx(
+    model: 'ModelProto', path: Path, inputs: Sequence[dict[str, np.ndarray]]
+) -> 'ModelProto':
     """Quantise an :class:`onnx.ModelProto`; ``path`` is a folder for temporary files.
 
     Returns:
@@ -65,7 +73,7 @@ def quantise_onnx(model, path: Path, inputs: Sequence[dict[str, np.ndarray]]):
     return onnx.load(str(out))
 
 
-def _reader(inputs: Sequence[dict[str, np.ndarray]]):
+def _reader(inputs: Sequence[dict[str, np.ndarray]]) -> 'CalibrationDataReader':
     """The inputs as ONNX Runtime wants them."""
     from onnxruntime.quantization import CalibrationDataReader
 
@@ -79,7 +87,7 @@ def _reader(inputs: Sequence[dict[str, np.ndarray]]):
     return Reader()
 
 
-def dense_nodes(model) -> list:
+def dense_nodes(model: 'ModelProto') -> list['NodeProto']:
     """The nodes of an :class:`onnx.ModelProto` that the dense maps are made by."""
     producers = {output: node for node in model.graph.node for output in node.output}
     waiting, seen, nodes = dense_names(producers), set(), []
@@ -92,7 +100,7 @@ def dense_nodes(model) -> list:
     return nodes
 
 
-def float_nodes(model, nodes: Sequence) -> list[str]:
+def float_nodes(model: 'ModelProto', nodes: Sequence['NodeProto']) -> list[str]:
     """Names of the dense nodes that stay in float: the convolutions that see the images
     themselves or write the RPN's maps, and the depthwise ones."""
     first = first_convolutions(model)
@@ -105,7 +113,7 @@ def float_nodes(model, nodes: Sequence) -> list[str]:
     ]
 
 
-def first_convolutions(model) -> set[str]:
+def first_convolutions(model: 'ModelProto') -> set[str]:
     """Names of the convolutions of an :class:`onnx.ModelProto` that see the images themselves."""
     readers = defaultdict(list)
     for node in model.graph.node:
@@ -121,7 +129,7 @@ def first_convolutions(model) -> set[str]:
     return names
 
 
-def quantise_openvino(model, inputs: Sequence[dict[str, np.ndarray]]):
+def quantise_openvino(model: 'Model', inputs: Sequence[dict[str, np.ndarray]]) -> 'Model':
     """Quantise an :class:`openvino.Model` with NNCF, per channel.
 
     Raises:
@@ -146,7 +154,7 @@ def quantise_openvino(model, inputs: Sequence[dict[str, np.ndarray]]):
     )
 
 
-def float_operations(model) -> list[str]:
+def float_operations(model: 'Model') -> list[str]:
     """Names of the OpenVINO operations that stay in float."""
     dense, last, waiting = set(), set(), []
     for node in model.get_ordered_ops():
@@ -169,7 +177,7 @@ def float_operations(model) -> list[str]:
     return names + sorted(last | _stem(model))
 
 
-def _last_convolution(node) -> set[str]:
+def _last_convolution(node: 'Node') -> set[str]:
     """Names of an operation and of what precedes it, back to the convolution."""
     names = {node.get_friendly_name()}
     if node.get_type_name() != 'Convolution':
@@ -180,7 +188,7 @@ def _last_convolution(node) -> set[str]:
     return names
 
 
-def _stem(model) -> set[str]:
+def _stem(model: 'Model') -> set[str]:
     """The first convolution, and the addition of its bias."""
     (images,) = (p for p in model.inputs if 'images' in p.get_names())
     names, waiting = set(), list(images.get_target_inputs())

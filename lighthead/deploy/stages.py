@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, Self
 
 import torch
 from mmdet.models.detectors import BaseDetector
+from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from torch import Tensor, nn
 
 from lighthead.deploy.box_decoding import DeltaDecoder
@@ -153,7 +154,7 @@ class RCNNHead(nn.Module):
         channels: Channels per bin.
     """
 
-    def __init__(self, bbox_head: nn.Module, channels: int) -> None:
+    def __init__(self, bbox_head: BBoxHead, channels: int) -> None:
         super().__init__()
         bbox_head = deepcopy(bbox_head).requires_grad_(False)
         (self.shared,) = bbox_head.shared_fcs

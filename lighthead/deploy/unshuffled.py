@@ -93,7 +93,8 @@ class UnshuffledStage(nn.Module):
         # per source: the original channel at each new position
         positions: dict[int, list[int]] = {}
         for source in range(len(units) + 1):
-            positions[source] = sorted(range(half), key=lambda c, s=source: (when[s, c], c))
+            blocks = [when[source, channel] for channel in range(half)]
+            positions[source] = sorted(range(half), key=blocks.__getitem__)
         self.reads = [slices_of(group, when, positions) for group in groups]
         branches = [first.branch1, *(unit.branch2 for unit in units)]
         for source, branch in enumerate(branches):

@@ -54,14 +54,14 @@ def verify_openvino(content: bytes, weights: bytes, path: object) -> dict[str, s
 
 def _faults(net: Element, weight_bytes: int) -> Iterator[str]:
     """What is wrong with a net."""
-    if net.tag != 'net' or net.find('layers') is None or net.find('edges') is None:
+    layers, edges = net.find('layers'), net.find('edges')
+    if net.tag != 'net' or layers is None or edges is None:
         yield 'it is no OpenVINO model'
         return
-    layers = list(net.find('layers'))
     if not 0 < len(layers) <= MAX_LAYERS:
         yield f'it has no layers, or more than {MAX_LAYERS}'
         return
-    ports: dict[str, dict[str, set[str]]] = {}
+    ports: dict[str | None, dict[str, set[str]]] = {}
     for layer in layers:
         yield from _layer_faults(layer, weight_bytes)
         number = layer.get('id', '')
@@ -71,7 +71,7 @@ def _faults(net: Element, weight_bytes: int) -> Iterator[str]:
             side: {port.get('id', '') for port in layer.iterfind(f'{side}/port')}
             for side in ('input', 'output')
         }
-    for edge in net.find('edges'):
+    for edge in edges:
         source, target = ports.get(edge.get('from-layer')), ports.get(edge.get('to-layer'))
         if (
             edge.tag != 'edge'
@@ -111,7 +111,8 @@ def _layer_faults(layer: Element, weight_bytes: int) -> Iterator[str]:
 
 
 def _constant_faults(data: Element | None, weight_bytes: int) -> Iterator[str]:
-    if data is None or data.get('element_type') not in BITS:
+    bits = None if data is None else BITS.get(data.get('element_type', ''))
+    if data is None or bits is None:
         yield 'a constant has an unknown type'
         return
     shape = [int(side) for side in data.get('shape', '').split(',') if side.strip()]
@@ -120,5 +121,5 @@ def _constant_faults(data: Element | None, weight_bytes: int) -> Iterator[str]:
         yield 'a constant has an impossible shape'
     if not 0 <= offset <= offset + size <= weight_bytes:
         yield 'a constant lies outside the .bin file'
-    if size * 8 != math.prod(shape) * BITS[data.get('element_type')]:
+    if size * 8 != math.prod(shape) * bits:
         yield 'a constant has not the bytes of its shape'

@@ -60,16 +60,16 @@ class SafeCheckpointHook(Hook):
         self._iter_files: list[str] = []
         self._best: dict | None = None
         self._pending_file: str | None = None
-        self._folder: Path | None = None
+        self._is_training = False
 
     def before_train(self, runner: Runner) -> None:
         """Clear away what a killed process left."""
         runner.stop_request.finish_iteration = not runner.distributed
-        self._folder = Path(runner.work_dir)
+        self._is_training = True
         if is_main_process():
-            for name in clean_leftovers(self._folder):
+            for name in clean_leftovers(Path(runner.work_dir)):
                 runner.logger.info(f'Deleted {name}, which an interrupted run left half written.')
-        self._trim()
+        self._trim(Path(runner.work_dir))
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -96,12 +96,12 @@ class SafeCheckpointHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Stop a validation inside a training; a resumed run repeats it."""
-        if self._folder is not None:
+        if self._is_training:
             self._stop_if_requested(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping | None = None) -> None:
         """Save the best checkpoint, and note in the epoch's file that it was validated."""
-        if self._folder is None:  # validation alone, not inside a training
+        if not self._is_training:  # validation alone, not inside a training
             return
         position = {'epoch': runner.epoch, 'iter': runner.iter}
         self._save_best(runner, metrics or {}, position)
@@ -111,7 +111,7 @@ class SafeCheckpointHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Validation from here on is no longer a part of training."""
-        self._folder = None
+        self._is_training = False
         runner.stop_request.finish_iteration = False
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -150,27 +150,28 @@ class SafeCheckpointHook(Hook):
         self._epoch_files = [other for other in self._epoch_files if other != name] + [name]
 
     def _save(self, runner: Runner, name: str, by_epoch: bool, meta: dict | None = None) -> None:
-        runner.save_checkpoint(str(self._folder), name, meta=meta, by_epoch=by_epoch)
-        path = self._folder / name
+        folder = Path(runner.work_dir)
+        runner.save_checkpoint(str(folder), name, meta=meta, by_epoch=by_epoch)
+        path = folder / name
         runner.message_hub.update_info('last_ckpt', str(path))
         if is_main_process():
-            write_text_file(str(path), self._folder / 'last_checkpoint')
+            write_text_file(str(path), folder / 'last_checkpoint')
         runner.logger.info(f'Saved {name}')
         if name in self._epoch_files:  # newer than any file of an iteration
-            self._delete(self._iter_files)
+            self._delete(folder, self._iter_files)
             self._iter_files = []
-        self._trim()
+        self._trim(folder)
 
-    def _trim(self) -> None:
+    def _trim(self, folder: Path) -> None:
         keep = self.max_keep_ckpts if self.max_keep_ckpts > 0 else len(self._epoch_files)
         cut = max(0, len(self._epoch_files) - keep)
-        self._delete(self._epoch_files[:cut] + self._iter_files[:-1])
+        self._delete(folder, self._epoch_files[:cut] + self._iter_files[:-1])
         self._epoch_files, self._iter_files = self._epoch_files[cut:], self._iter_files[-1:]
 
-    def _delete(self, names: list[str]) -> None:
+    def _delete(self, folder: Path, names: list[str]) -> None:
         if is_main_process():
             for name in names:
-                (self._folder / name).unlink(missing_ok=True)
+                (folder / name).unlink(missing_ok=True)
 
     def _save_best(self, runner: Runner, metrics: Mapping, position: dict) -> None:
         key, score = self._score(runner, metrics)
@@ -180,7 +181,7 @@ class SafeCheckpointHook(Hook):
             return
         best = {'key': key, 'score': score, 'file': BEST_FILE, 'epoch': position['epoch']}
         runner.save_checkpoint(
-            str(self._folder),
+            str(runner.work_dir),
             BEST_FILE,
             save_optimizer=False,
             save_param_scheduler=False,

@@ -43,7 +43,9 @@ class CheckpointingRunner(Runner):
         trust_checkpoint: Whether files that need unpickling are loaded too.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    _has_loaded: bool
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.trust_checkpoint = False
         self._is_training = False
         self._resume_from: Path | None = None

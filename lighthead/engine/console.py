@@ -81,7 +81,7 @@ class ConsoleHook(Hook):
         figures = '  '.join(
             f'{name.rpartition("/")[2]} {value:.3f}'
             for name, value in (metrics or {}).items()
-            if isinstance(value, Real) and value >= 0 and not name.endswith('_precision')
+            if isinstance(value, Real) and float(value) >= 0 and not name.endswith('_precision')
         )
         best = runner.message_hub.get_info('best_checkpoint', None)
         new = bool(best) and best['epoch'] == runner.epoch

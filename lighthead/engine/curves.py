@@ -58,7 +58,8 @@ def read_curves(work_dir: str | Path) -> tuple[Curves, Curves]:
     Returns:
         Training values by iteration, and validation figures by epoch.
     """
-    training, validation = defaultdict(dict), defaultdict(dict)
+    training: dict[str, dict[int, float]] = defaultdict(dict)
+    validation: dict[str, dict[int, float]] = defaultdict(dict)
     for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):
         for entry in _entries(path.read_text(encoding='utf-8').splitlines()):
             curves = training if 'iter' in entry else validation

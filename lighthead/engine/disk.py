@@ -41,7 +41,7 @@ def disk_errors_reported(runner: Runner) -> Iterator[None]:
     """
     for handler in runner.logger.handlers:
         if isinstance(handler, logging.FileHandler):
-            handler.handleError = _raise_again
+            handler.handleError = _raise_again  # type: ignore[method-assign]
     try:
         yield
     except OSError as error:

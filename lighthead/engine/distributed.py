@@ -60,8 +60,8 @@ def join_processes(cfg: Config) -> None:
         else:
             os.environ.update(environment)
             seconds = settings.get('timeout')
-            timeout = {} if seconds is None else dict(timeout=timedelta(seconds=seconds))
-            dist.init_process_group('gloo', **timeout)
+            timeout = None if seconds is None else timedelta(seconds=seconds)
+            dist.init_process_group('gloo', timeout=timeout)
     _set_wrapper(cfg)
     _gather_directly(cfg)
 

@@ -31,7 +31,7 @@ class OptimizerStepEMAHook(EMAHook):
 
     priority = 49  # after SyncBuffersHook (40), before the checkpoint
 
-    def __init__(self, momentum: float = 1e-4, gamma: int = 9, **kwargs) -> None:
+    def __init__(self, momentum: float = 1e-4, gamma: int = 9, **kwargs: Any) -> None:
         super().__init__(
             ema_type='MomentumAnnealingEMA',
             momentum=momentum,
@@ -40,7 +40,7 @@ class OptimizerStepEMAHook(EMAHook):
             **kwargs,
         )
 
-    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Average, if this iteration ended with an optimizer step."""
         if not runner.optim_wrapper.should_update():
             return

@@ -29,7 +29,7 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     and epoch, such as :class:`lighthead.data.samplers.ResumableBatchSampler`.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.epoch_iter = 0
         """Batches of the current epoch that were trained on."""
@@ -125,6 +125,7 @@ def rest_of(loader: DataLoader, skipped: int) -> DataLoader:
     Their indices are listed at once, which loads nothing. (Asking the batch
     sampler to skip is not enough: a loader with workers starts it twice.)
     """
+    assert loader.batch_sampler is not None  # mmengine builds every loader with one
     return DataLoader(
         loader.dataset,
         batch_sampler=list(islice(loader.batch_sampler, skipped, None)),

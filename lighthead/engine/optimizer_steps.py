@@ -40,7 +40,7 @@ class OptimizerStepLoop(ResumableEpochLoop):
         dataloader: Any,
         max_steps: int,
         val_steps: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(runner, dataloader, max_epochs=1, **kwargs)
         if not len(self.dataloader):
@@ -63,7 +63,7 @@ class OptimizerStepLoop(ResumableEpochLoop):
 class OptimizerStepSchedulerHook(ParamSchedulerHook):
     """Schedulers with ``by_epoch=False`` move on with each optimizer step."""
 
-    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         """Move on, if this iteration ended with a step."""
         if runner.optim_wrapper.should_update():
             super().after_train_iter(runner, *args, **kwargs)

@@ -1,6 +1,7 @@
 """The checkpoint that a training continues from: which one, and its state back in the runner."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -12,7 +13,7 @@ from lighthead.engine.training_state import restore_gradients, schedulers_by_nam
 from lighthead.errors import UserError
 
 
-def path_to_resume(path: str | None, work_dir: str) -> str | None:
+def path_to_resume(path: str | None, work_dir: str) -> str | Path | None:
     """``path``, or the newest checkpoint in ``work_dir`` that loads, the same in all processes."""
     if path is not None:
         return path

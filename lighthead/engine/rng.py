@@ -9,15 +9,15 @@ import torch
 def get_rng_state() -> dict:
     """States of Python's, NumPy's and torch's generators (every visible CUDA device)."""
     version, internal, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()
+    twister = np.random.get_state(legacy=False)
     return {
         'python': {'version': version, 'state': list(internal), 'gauss': gauss},
         'numpy': {
-            'name': str(name),
-            'keys': torch.from_numpy(keys.astype(np.int64)),
-            'position': int(position),
-            'has_gauss': int(has_gauss),
-            'cached': float(cached),
+            'name': str(twister['bit_generator']),
+            'keys': torch.from_numpy(twister['state']['key'].astype(np.int64)),
+            'position': int(twister['state']['pos']),
+            'has_gauss': int(twister['has_gauss']),
+            'cached': float(twister['gauss']),
         },
         'torch': torch.get_rng_state(),
         'cuda': torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],

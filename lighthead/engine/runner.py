@@ -46,10 +46,10 @@ class LightHeadRunner(CheckpointingRunner):
         self,
         model: nn.Module | dict,
         work_dir: str,
-        *args,
+        *args: Any,
         resume: bool | str | Path = False,
         load_from: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         prepare_work_dir(work_dir)
         if isinstance(resume, (str, Path)):
@@ -96,7 +96,7 @@ class LightHeadRunner(CheckpointingRunner):
         set_console_level(self.logger, logging.INFO)
         return super().test()
 
-    def build_logger(self, *args, **kwargs) -> MMLogger:
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """As mmengine's; below warnings, a training's messages go to the log file only."""
         logger = super().build_logger(*args, **kwargs)
         set_console_level(logger, logging.WARNING)

@@ -94,7 +94,10 @@ def _flat(x: Tensor) -> Tensor:
 class TeacherHook(Hook):
     """Gives the model a :class:`NanoDetTeacher` for the training; checkpoints do not contain it.
 
-    Args: as NanoDetTeacher's; without ``param`` there is no teacher.
+    Args: as NanoDetTeacher's; without ``param`` and ``weights`` there is no teacher.
+
+    Raises:
+        UserError: one of the two files is missing.
     """
 
     def __init__(
@@ -104,7 +107,11 @@ class TeacherHook(Hook):
         classes: Sequence[int] | None = None,
         shared_backbone: bool = False,
     ) -> None:
-        self.teacher = param and NanoDetTeacher(param, weights, classes, shared_backbone)
+        if (param is None) != (weights is None):
+            raise UserError('TeacherHook needs both files of the teacher, param and weights.')
+        self.teacher: NanoDetTeacher | None = None
+        if param is not None and weights is not None:
+            self.teacher = NanoDetTeacher(param, weights, classes, shared_backbone)
 
     def before_train(self, runner: Runner) -> None:
         """Put it on the model's device.
@@ -112,7 +119,7 @@ class TeacherHook(Hook):
         Raises:
             UserError: the backbone is to be shared, and it is not the teacher's.
         """
-        if self.teacher:
+        if self.teacher is not None:
             model = runner.bare_model
             self.teacher.to(next(model.parameters()).device).eval()
             if self.teacher.shared_backbone:

@@ -1,8 +1,8 @@
 """What a checkpoint says about the model, its data and the training, and how it is put back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, is_distributed
@@ -11,6 +11,16 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from lighthead.engine.rng import get_rng_state
+
+
+@runtime_checkable
+class KnowsLoadedNorms(Protocol):
+    """A backbone that knows which of its norm statistics were trained."""
+
+    loaded_norms: frozenset[str] | None
+
+    def set_loaded_norms(self, names: Sequence[str]) -> None:
+        """Declare them."""
 
 
 def dataset_meta(dataset: Any) -> dict:
@@ -119,5 +129,5 @@ def set_augmentation_seed(dataset: Any, seed: int) -> None:
             set_augmentation_seed(inner, seed)
 
 
-def _backbone(model: nn.Module) -> nn.Module | None:
-    return next((m for m in model.modules() if hasattr(m, 'set_loaded_norms')), None)
+def _backbone(model: nn.Module) -> KnowsLoadedNorms | None:
+    return next((m for m in model.modules() if isinstance(m, KnowsLoadedNorms)), None)

@@ -14,7 +14,7 @@ from lighthead.errors import UserError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = '.lock'
 _HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)

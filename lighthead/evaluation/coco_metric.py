@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmdet.datasets.api_wrappers import COCOeval
@@ -52,6 +53,8 @@ class CocoDetMetric(CocoMetric):
         kwargs: As CocoMetric's (``iou_thrs``, ``metric_items``, ``prefix``, ...).
     """
 
+    iou_thrs: np.ndarray
+
     def __init__(
         self,
         ann_file: str | None = None,
@@ -61,7 +64,7 @@ class CocoDetMetric(CocoMetric):
         out: str | None = None,
         outfile_prefix: str | None = None,
         format_only: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if metric not in ('bbox', ['bbox'], ('bbox',)):
             raise UserError(
@@ -98,8 +101,8 @@ class CocoDetMetric(CocoMetric):
             for annotation in self._coco_api.img_ann_map.get(img_id, [])
             if annotation['category_id'] in category_ids and not annotation['iscrowd']
         ]
-        boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)
-        return np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+        corners, sizes = np.hsplit(np.asarray(boxes, dtype=float).reshape(-1, 4), 2)
+        return np.hstack([corners, corners + sizes])
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Figures of all images' results, which mmengine has gathered from all processes.
@@ -196,7 +199,7 @@ class CocoDetMetric(CocoMetric):
             name = f'AR_{area[0]}@{self.proposal_nums[-1]}'
             figures[name] = _mean(recall[:, :, AREAS.index(area), -1])
         logger.info('\n' + self._summary_table(figures, precision))
-        metrics = {}
+        metrics: dict[str, float] = {}
         if self.classwise:
             metrics, table = self._per_class(evaluation)
             logger.info('\n' + table)
@@ -246,7 +249,7 @@ class CocoDetMetric(CocoMetric):
             own = precision[:, :, number : number + 1]
             values = [self._precision(own, iou, area) for iou, area in PRECISIONS.values()]
             metrics[f'{name}_precision'] = values[0]
-            rows.append([name, boxes, *(f'{v:.3f}' if v >= 0 else '-' for v in values)])
+            rows.append([name, str(boxes), *(f'{v:.3f}' if v >= 0 else '-' for v in values)])
         return metrics, AsciiTable(rows).table
 
 

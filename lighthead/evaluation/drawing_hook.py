@@ -38,7 +38,7 @@ class DrawDetectionsHook(Hook):
         """Draw one batch's results."""
         self.out_dir.mkdir(parents=True, exist_ok=True)
         classes = runner.test_loop.dataloader.dataset.metainfo['classes']
-        for sample in outputs:
+        for sample in outputs or ():
             instances = sample.pred_instances.cpu().numpy()
             detections = Detections.from_arrays(
                 instances.bboxes, instances.scores, instances.labels, classes, sample.ori_shape

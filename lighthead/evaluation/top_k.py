@@ -1,6 +1,7 @@
 """Top-1 and top-5 accuracy of a classifier."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
@@ -18,7 +19,7 @@ class TopKAccuracy(BaseMetric):
 
     default_prefix = 'imagenet'
 
-    def __init__(self, topk: Sequence[int] = (1, 5), **kwargs) -> None:
+    def __init__(self, topk: Sequence[int] = (1, 5), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.topk = tuple(topk)
 

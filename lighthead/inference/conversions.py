@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 def to_coco(
-    detections: 'Detections', image_id: int, category_ids: Sequence[int] | None
+    detections: 'Detections', image_id: int, category_ids: Sequence[int | None] | None
 ) -> list[dict]:
     """See :meth:`lighthead.inference.results.Detections.to_coco`."""
-    known = bool(category_ids) and None not in category_ids
+    ids = [int(number) for number in category_ids or () if number is not None]
+    known = bool(ids) and len(ids) == len(category_ids or ())
     return [
         dict(
             image_id=image_id,
-            category_id=int(category_ids[label]) if known else int(label) + 1,
+            category_id=ids[label] if known else int(label) + 1,
             bbox=[round(float(v), 3) for v in (x1, y1, x2 - x1, y2 - y1)],
             score=round(float(score), 6),
         )

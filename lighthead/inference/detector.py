@@ -5,7 +5,7 @@ Neither torch nor mmdet is imported here, so that an exported file runs without 
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, overload
 
@@ -43,9 +43,8 @@ class _Loaded(NamedTuple):
     """A decoded image, and the same resized for the network."""
 
     source: ImageLike
-    image: np.ndarray | None
-    resized: np.ndarray | None
-    error: ImageError | None = None
+    image: np.ndarray
+    resized: np.ndarray
 
 
 class Detector:
@@ -100,7 +99,7 @@ class Detector:
         self.device = self.backend.device
 
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # a str is a path, not a list of images
         self,
         images: ImageLike,
         *,
@@ -119,7 +118,14 @@ class Detector:
         class_agnostic: bool = False,
     ) -> list[Detections]: ...
 
-    def __call__(self, images, *, score_thr=None, classes=None, class_agnostic=False):
+    def __call__(
+        self,
+        images: Any,
+        *,
+        score_thr: float | None = None,
+        classes: str | Sequence[str] | None = None,
+        class_agnostic: bool = False,
+    ) -> Detections | list[Detections]:
         """Detect in one image, or in a list of images.
 
         Args:
@@ -139,9 +145,9 @@ class Detector:
         """
         wanted = self._wanted(score_thr, classes, class_agnostic)
         if not isinstance(images, list | tuple):
-            return _unwrap(self._detect([self._load(images)], wanted)[0])
+            return unwrap(self._detect([self._load(images)], wanted)[0])
         workers = default_workers() if len(images) > 1 else 0
-        return [_unwrap(result) for result in self._stream(images, wanted, workers)]
+        return [unwrap(result) for result in self._stream(images, wanted, workers)]
 
     def stream(
         self,
@@ -151,7 +157,7 @@ class Detector:
         classes: str | Sequence[str] | None = None,
         class_agnostic: bool = False,
         workers: int | None = None,
-    ) -> Iterator[ImageResult]:
+    ) -> Generator[ImageResult, None, None]:
         """Detect in any number of images, in bounded memory, in their order.
 
         Images are read ahead in threads while the network runs. One that cannot be read
@@ -167,33 +173,34 @@ class Detector:
 
     def _stream(
         self, sources: Iterable[ImageLike], wanted: _Wanted, workers: int
-    ) -> Iterator[ImageResult]:
+    ) -> Generator[ImageResult, None, None]:
         window = self.batch_size * WINDOW if self.batch_size > 1 else 1
         for loaded in windows(ordered_map(self._load, sources, workers, window + workers), window):
             yield from self._detect(loaded, wanted)
 
-    def _load(self, source: ImageLike) -> _Loaded:
+    def _load(self, source: ImageLike) -> _Loaded | ImageResult:
         try:
             image = read_image(source)
         except ImageError as error:
-            return _Loaded(source, None, None, error)
+            return ImageResult(source, None, None, error)
         return _Loaded(source, image, self.preprocess.resize(image))
 
-    def _detect(self, loaded: Sequence[_Loaded], wanted: _Wanted) -> list[ImageResult]:
+    def _detect(
+        self, loaded: Sequence[_Loaded | ImageResult], wanted: _Wanted
+    ) -> list[ImageResult]:
         results: dict[int, ImageResult] = {}
-        groups: dict[tuple[int, int], list[int]] = {}
+        groups: dict[tuple[int, int], list[tuple[int, _Loaded]]] = {}
         for index, one in enumerate(loaded):
-            if one.error is not None:
-                results[index] = ImageResult(one.source, None, None, one.error)
+            if isinstance(one, ImageResult):  # it could not be read
+                results[index] = one
             else:
                 size = self.preprocess.padded_size(one.image.shape[:2])
-                groups.setdefault(size, []).append(index)
+                groups.setdefault(size, []).append((index, one))
         for group in groups.values():
             for batch in windows(group, self.batch_size):
-                raw = self._run([loaded[index].resized for index in batch])
-                for index, detections in zip(batch, raw, strict=True):
-                    one = loaded[index]
-                    detections = self._finish(one, detections, wanted)
+                outputs = self._run([one.resized for _, one in batch])
+                for (index, one), raw in zip(batch, outputs, strict=True):
+                    detections = self._finish(one, raw, wanted)
                     results[index] = ImageResult(one.source, one.image, detections)
         return [results[index] for index in range(len(loaded))]
 
@@ -233,9 +240,11 @@ class Detector:
         return _Wanted(threshold, classes, class_agnostic)
 
 
-def _unwrap(result: ImageResult) -> Detections:
+def unwrap(result: ImageResult) -> Detections:
+    """The image's detections; raises the ImageError of one that could not be read."""
     if result.error is not None:
         raise result.error
+    assert result.detections is not None  # there is one of the two
     return result.detections
 
 

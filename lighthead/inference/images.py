@@ -11,7 +11,7 @@ needed for the rest, and torch is never imported here.
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
 import cv2
 import numpy as np
@@ -53,9 +53,9 @@ def read_image(source: ImageLike) -> np.ndarray:
         return _read_file(source)
     if isinstance(source, np.ndarray):
         return _from_array(source)
-    if _is_instance(source, 'PIL.Image', 'Image'):
+    if _is_pillow(source):
         return _from_pillow(source, 'the Pillow image')
-    if _is_instance(source, 'torch', 'Tensor'):
+    if _is_tensor(source):
         return _from_tensor(source)
     raise ImageError(
         f'An image must be a path, a numpy array, a Pillow image or a tensor, '
@@ -81,6 +81,14 @@ def write_image(path: str | os.PathLike, image: np.ndarray, sync: bool = True) -
         write_bytes_file(data.tobytes(), path, sync)
     except OSError as error:
         raise UserError(f'{name} cannot be written ({error.strerror}).') from error
+
+
+def _is_pillow(source: object) -> 'TypeGuard[Image.Image]':
+    return _is_instance(source, 'PIL.Image', 'Image')
+
+
+def _is_tensor(source: object) -> 'TypeGuard[Tensor]':
+    return _is_instance(source, 'torch', 'Tensor')
 
 
 def _is_instance(source: object, module: str, name: str) -> bool:
@@ -137,7 +145,7 @@ def _jpeg_is_complete(data: bytes) -> bool:
 
 def _decode_with_pillow(data: bytes, name: str) -> np.ndarray:
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise ImageError(
             f'{name}: OpenCV cannot decode it, or it is damaged: for more formats, pip install '
@@ -152,7 +160,7 @@ def _decode_with_pillow(data: bytes, name: str) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads to
         reason = 'no image format that OpenCV or Pillow knows'
-        if not isinstance(error, Image.UnidentifiedImageError):
+        if not isinstance(error, UnidentifiedImageError):
             reason = f'damaged or cut off: {error}'
         raise ImageError(f'{name}: cannot be read as an image ({reason}).') from error
 

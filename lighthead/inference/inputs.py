@@ -5,9 +5,12 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lighthead.errors import UserError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 # fmt: off
 IMAGE_SUFFIXES = frozenset((
@@ -43,7 +46,7 @@ def is_video(path: Path | str) -> bool:
     return not is_stream(path) and path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def is_stream(path: Path | str) -> bool:
+def is_stream(path: Path | str) -> 'TypeIs[str]':
     """Whether it is a camera's number, an address or standard input, not a file."""
     return isinstance(path, str)
 

@@ -123,7 +123,7 @@ class Preprocess:
     def _table(self) -> np.ndarray:
         """The 256 results per channel (256, 3): far faster than the arithmetic."""
         values = np.arange(256, dtype=np.float32)[:, None]
-        return (values - np.float32(self.mean)) / np.float32(self.std)
+        return (values - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
 
     def _fill(self, target: np.ndarray, image: np.ndarray) -> None:
         """Normalise an image (h, w, 3) into ``target`` (3, h, w), in channels-last memory."""

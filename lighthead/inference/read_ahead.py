@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, repeat
 from typing import TypeVar
@@ -19,7 +19,7 @@ def default_workers() -> int:
 
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """``map(function, items)`` in threads, ``ahead`` results before they are asked for.
 
     Decoding, resizing and encoding images release Python's lock, so threads overlap.
@@ -56,16 +56,16 @@ def windows(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield window
 
 
-def prefetch(items: Iterable[Item], ahead: int) -> Iterator[Item]:
+def prefetch(items: Iterable[Item], ahead: int) -> Generator[Item, None, None]:
     """The same items, taken in a thread up to ``ahead`` before they are asked for."""
-    iterator, end = iter(items), object()
-    for item in ordered_map(lambda _: next(iterator, end), repeat(None), 1, ahead):
-        if item is end:
+    iterator = iter(items)
+    for taken in ordered_map(lambda _: list(islice(iterator, 1)), repeat(None), 1, ahead):
+        if not taken:
             return
-        yield item
+        yield taken[0]
 
 
-def newest(items: Iterable[Item], dropped: list[int]) -> Iterator[Item]:
+def newest(items: Iterable[Item], dropped: list[int]) -> Generator[Item, None, None]:
     """The newest of the items that a thread takes as fast as they come; the others are dropped.
 
     Args:

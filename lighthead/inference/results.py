@@ -87,12 +87,14 @@ class Detections:
         return (self[index] for index in range(len(self)))
 
     @overload
-    def __getitem__(self, index: int) -> Detection: ...
+    def __getitem__(self, index: int | np.integer) -> Detection: ...
 
     @overload
     def __getitem__(self, index: slice | Sequence[int] | np.ndarray) -> 'Detections': ...
 
-    def __getitem__(self, index):
+    def __getitem__(
+        self, index: int | np.integer | slice | Sequence[int] | np.ndarray
+    ) -> 'Detection | Detections':
         if isinstance(index, int | np.integer):
             return Detection(
                 self.boxes[index],
@@ -102,8 +104,8 @@ class Detections:
                 None if self.track_ids is None else int(self.track_ids[index]),
             )
         if not isinstance(index, slice):
-            index = np.asarray(index)
-            index = index if index.size else index.astype(np.int64)
+            numbers = np.asarray(index)
+            index = numbers if numbers.size else numbers.astype(np.int64)
         chosen = np.arange(len(self))[index]
         return replace(
             self,
@@ -132,7 +134,9 @@ class Detections:
         """
         return self[greedy_suppression(self.boxes, iou_thr)]
 
-    def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict]:
+    def to_coco(
+        self, image_id: int, category_ids: Sequence[int | None] | None = None
+    ) -> list[dict]:
         """COCO results: plain dicts with ``bbox`` as x, y, width, height.
 
         Args:

@@ -8,9 +8,13 @@ matplotlib, Pillow's own font takes names in ASCII.
 
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 
 @lru_cache(maxsize=1024)
@@ -30,10 +34,12 @@ def text_mask(text: str, fallback: str, font_size: int) -> np.ndarray:
     if path is None and not (text.isascii() and default_font() is None):
         text, path = fallback, default_font()
     font = ImageFont.truetype(path, font_size) if path else ImageFont.load_default(font_size)
+    if not isinstance(font, ImageFont.FreeTypeFont):  # Pillow was built without FreeType
+        return _opencv_mask(text if text.isascii() else fallback, font_size)
     return _pillow_mask(text, font, font_size)
 
 
-def _pillow_mask(text: str, font, font_size: int) -> np.ndarray:
+def _pillow_mask(text: str, font: 'FreeTypeFont', font_size: int) -> np.ndarray:
     from PIL import Image, ImageDraw
 
     margin = max(2, font_size // 6)

@@ -41,7 +41,7 @@ class VideoReader:
         ImageError: no frame can be read.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.path, self.failed = path, 0
         if is_stream(path) and not os.path.exists(path):
             self._capture = _open_stream(path)

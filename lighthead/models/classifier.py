@@ -41,16 +41,17 @@ class ImageClassifier(BaseModule):
         super().__init__(init_cfg=init_cfg)
         if isinstance(backbone, dict):
             last = len(MODELS.get(backbone['type']).stage_names) - 1
-            backbone = MODELS.build(dict(backbone, out_indices=(last,)))
-        self.backbone = backbone
+            self.backbone: StagedBackbone = MODELS.build(dict(backbone, out_indices=(last,)))
+        else:
+            self.backbone = backbone
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(backbone.out_channels[-1], num_classes)
+        self.fc = nn.Linear(self.backbone.out_channels[-1], num_classes)
         self.register_load_state_dict_pre_hook(add_backbone_prefix)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Images (B, 3, H, W) to logits (B, num_classes)."""
-        features = self.pool(self.backbone(x)[-1]).flatten(1)
+        features = self.pool(self.backbone(inputs)[-1]).flatten(1)
         return self.fc(self.dropout(features))
 
 

@@ -6,6 +6,7 @@ detectors have it; the thin map for PS-RoI align is made as in ThunderNet's cont
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from lighthead.ops.depthwise_conv import DepthwiseConv2d
 
 
-def separable(in_channels: int, out_channels: int, stride: int = 1, **layer_cfg) -> nn.Module:
+def separable(in_channels: int, out_channels: int, stride: int = 1, **layer_cfg: Any) -> nn.Module:
     """Depthwise 5x5 and 1x1 convolution, each with norm and activation."""
     return nn.Sequential(
         depthwise5x5(in_channels, stride, **layer_cfg),
@@ -24,7 +25,7 @@ def separable(in_channels: int, out_channels: int, stride: int = 1, **layer_cfg)
     )
 
 
-def depthwise5x5(channels: int, stride: int = 1, **layer_cfg) -> nn.Module:
+def depthwise5x5(channels: int, stride: int = 1, **layer_cfg: Any) -> nn.Module:
     """Depthwise 5x5 convolution with norm and activation."""
     return ConvModule(
         channels,
@@ -41,7 +42,7 @@ def depthwise5x5(channels: int, stride: int = 1, **layer_cfg) -> nn.Module:
 class Refine(nn.Module):
     """A separable convolution without final activation, around which its input passes."""
 
-    def __init__(self, channels: int, **layer_cfg) -> None:
+    def __init__(self, channels: int, **layer_cfg: Any) -> None:
         super().__init__()
         self.conv = nn.Sequential(
             depthwise5x5(channels, **layer_cfg),
@@ -85,7 +86,7 @@ class ContextPAN(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        layer_cfg = dict(
+        layer_cfg: dict[str, Any] = dict(
             norm_cfg=norm_cfg or dict(type='BN'),
             act_cfg=act_cfg or dict(type='LeakyReLU', negative_slope=0.1),
         )
@@ -98,12 +99,11 @@ class ContextPAN(BaseModule):
         )
         self.bottom_up = nn.ModuleList(Refine(channels, **layer_cfg) for _ in range(levels - 1))
         self.extra = separable(channels, channels, 2, **layer_cfg)
+        self.thin: nn.Sequential | None = None
         if not thin_channels:
-            self.thin = None
             return
-        mix = dict(in_channels=channels, out_channels=context_channels, kernel_size=1)
-        self.mix = nn.ModuleList(nn.Conv2d(**mix) for _ in range(levels))
-        self.context = nn.Conv2d(**mix) if context else None
+        self.mix = nn.ModuleList(nn.Conv2d(channels, context_channels, 1) for _ in range(levels))
+        self.context = nn.Conv2d(channels, context_channels, 1) if context else None
         self.thin = nn.Sequential(
             depthwise5x5(context_channels, **layer_cfg),
             nn.Conv2d(context_channels, thin_channels, 1),
@@ -122,14 +122,14 @@ class ContextPAN(BaseModule):
         last = self.extra(coarsest) + self.down[-1](levels[-1])
         if self.thin is None:
             return (*levels, last)
-        return (*levels, last, self.make_thin(levels))
+        return (*levels, last, self.thin(self.summed(levels)))
 
-    def make_thin(self, levels: Sequence[Tensor]) -> Tensor:
-        """The sum of all levels and of the global context, brought to the thin map's channels."""
+    def summed(self, levels: Sequence[Tensor]) -> Tensor:
+        """The sum of all levels and of the global context, at the thin map's size."""
         mixed = [mix(x) for mix, x in zip(self.mix, levels, strict=True)]
         total = mixed.pop(self.thin_level)
         for x in mixed:
             total = total + resized(x, total)
         if self.context is not None:
             total = total + self.context(levels[-1].mean((2, 3), keepdim=True))
-        return self.thin(total)
+        return total

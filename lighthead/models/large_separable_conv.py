@@ -5,6 +5,8 @@ missing activation between the convolutions and the ReLU after the sum follow
 the authors' code.
 """
 
+from functools import partial
+
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -34,15 +36,15 @@ class LargeSeparableConv(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type='Normal', layer='Conv2d', std=0.01))
-        tall = dict(kernel_size=(kernel_size, 1), padding=(kernel_size // 2, 0))
-        wide = dict(kernel_size=(1, kernel_size), padding=(0, kernel_size // 2))
+        tall = partial(nn.Conv2d, kernel_size=(kernel_size, 1), padding=(kernel_size // 2, 0))
+        wide = partial(nn.Conv2d, kernel_size=(1, kernel_size), padding=(0, kernel_size // 2))
         self.tall_wide = nn.Sequential(
-            nn.Conv2d(in_channels, mid_channels, **tall),
-            nn.Conv2d(mid_channels, out_channels, **wide),
+            tall(in_channels, mid_channels),
+            wide(mid_channels, out_channels),
         )
         self.wide_tall = nn.Sequential(
-            nn.Conv2d(in_channels, mid_channels, **wide),
-            nn.Conv2d(mid_channels, out_channels, **tall),
+            wide(in_channels, mid_channels),
+            tall(mid_channels, out_channels),
         )
         self.relu = nn.ReLU(inplace=True)
 

@@ -5,6 +5,7 @@ from mmcv.ops import batched_nms
 from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import scale_boxes
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -48,7 +49,7 @@ class LightHeadBBoxHead(ConvFCBBoxHead):
         bbox_pred: Tensor,
         img_meta: dict,
         rescale: bool = False,
-        rcnn_test_cfg: dict | None = None,
+        rcnn_test_cfg: ConfigDict | None = None,
     ) -> InstanceData:
         """Detections of one image; what mmdet's method returns, without suppressing all classes."""
         if rcnn_test_cfg is None or len(roi) == 0:
@@ -69,7 +70,7 @@ class LightHeadBBoxHead(ConvFCBBoxHead):
         bbox_pred: Tensor,
         img_meta: dict,
         rescale: bool,
-        rcnn_test_cfg: dict,
+        rcnn_test_cfg: ConfigDict,
     ) -> InstanceData:
         """Detections of one image from RoIs (K, 5), scores (K, classes) and box deltas."""
         count = 1 if self.reg_class_agnostic else self.num_classes

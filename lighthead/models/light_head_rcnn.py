@@ -28,7 +28,7 @@ class LightHeadRCNN(TwoStageDetector):
         if source is not None:
             check_preprocessor(source, self.data_preprocessor)
 
-    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Images (B, 3, H, W) to C4 (B, C, H/16, W/16) and the thin map (B, 490, H/32, W/32).
 
         In channels-last memory, in which 1x1 and depthwise convolutions are faster.

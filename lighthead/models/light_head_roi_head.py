@@ -4,8 +4,11 @@ Light-Head R-CNN, arXiv 1711.07264, section 4.1, and its authors' code: all
 RoIs of all images in the process compete, without a quota of positives.
 """
 
+from typing import Any
+
 import torch
 from mmdet.models.roi_heads import StandardRoIHead
+from mmdet.models.task_modules.assigners import AssignResult
 from mmdet.models.task_modules.samplers import BaseSampler, SamplingResult
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox2roi
@@ -17,13 +20,13 @@ from torch import Tensor
 class AllRoIsSampler(BaseSampler):
     """Takes every proposal, positive and negative, and the ground truth."""
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(num=-1, pos_fraction=-1, add_gt_as_proposals=True, **kwargs)
 
-    def _sample_pos(self, assign_result: object, num_expected: int, **kwargs) -> Tensor:
+    def _sample_pos(self, assign_result: AssignResult, num_expected: int, **kwargs: Any) -> Tensor:
         return (assign_result.gt_inds > 0).nonzero().squeeze(1)
 
-    def _sample_neg(self, assign_result: object, num_expected: int, **kwargs) -> Tensor:
+    def _sample_neg(self, assign_result: AssignResult, num_expected: int, **kwargs: Any) -> Tensor:
         return (assign_result.gt_inds == 0).nonzero().squeeze(1)
 
 
@@ -42,7 +45,7 @@ class LightHeadRoIHead(StandardRoIHead):
             Needs :class:`AllRoIsSampler`. 0: all that the sampler gives.
     """
 
-    def __init__(self, ohem_rois_per_image: int = 0, **kwargs) -> None:
+    def __init__(self, ohem_rois_per_image: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ohem_rois_per_image = ohem_rois_per_image
 

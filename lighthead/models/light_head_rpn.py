@@ -1,11 +1,14 @@
 """The region proposal network, on C4 alone (Light-Head R-CNN, arXiv 1711.07264, section 3.3)."""
 
+from typing import Any
+
 import torch
 from mmdet.models import RPNHead
 from mmdet.models.task_modules.prior_generators import anchor_inside_flags
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import scale_boxes
 from mmdet.utils import reduce_mean
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -22,6 +25,8 @@ class LightHeadRPN(ProposalRecord, RPNHead):
     as soon as ``max_per_img`` boxes have survived.
     """
 
+    train_cfg: dict
+
     def forward(self, x: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor]]:
         """Scores (B, A, H4, W4) and box deltas (B, 4A, H4, W4), each in a list of one level.
 
@@ -31,7 +36,7 @@ class LightHeadRPN(ProposalRecord, RPNHead):
         scores, deltas = super().forward(x[:1])
         return [score.float() for score in scores], [delta.float() for delta in deltas]
 
-    def get_targets(self, anchor_list: list[list[Tensor]], *args, **kwargs) -> tuple:
+    def get_targets(self, anchor_list: list[list[Tensor]], *args: Any, **kwargs: Any) -> tuple:
         """mmdet's targets; the divisor of the losses is the mean over the processes.
 
         A process may find fewer than 256 anchors in an image, and mmdet counts an image without
@@ -47,8 +52,8 @@ class LightHeadRPN(ProposalRecord, RPNHead):
         valid_flags: Tensor,
         gt_instances: InstanceData,
         img_meta: dict,
-        *args,
-        **kwargs,
+        *args: Any,
+        **kwargs: Any,
     ) -> tuple:
         """mmdet's targets of one image; without an anchor inside the image, all its anchors count.
 
@@ -70,7 +75,7 @@ class LightHeadRPN(ProposalRecord, RPNHead):
     def _bbox_post_process(
         self,
         results: InstanceData,
-        cfg: dict,
+        cfg: ConfigDict,
         rescale: bool = False,
         with_nms: bool = True,
         img_meta: dict | None = None,
@@ -79,7 +84,7 @@ class LightHeadRPN(ProposalRecord, RPNHead):
         if not is_plain_nms(cfg.nms):
             return super()._bbox_post_process(results, cfg, rescale, with_nms, img_meta)
         boxes, scores = results.bboxes, results.scores
-        if rescale:
+        if rescale and img_meta is not None:
             boxes = scale_boxes(boxes, [1 / factor for factor in img_meta['scale_factor']])
         sides = boxes[:, 2:] - boxes[:, :2]
         valid = (sides > cfg.get('min_bbox_size', 0)).all(dim=1)

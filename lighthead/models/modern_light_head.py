@@ -1,5 +1,7 @@
 """The modern light-head detector: two stages on a pyramid, and a teacher while it trains."""
 
+from typing import Any
+
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
@@ -21,9 +23,11 @@ class ModernLightHead(LightHeadRCNN):
             there; in a list, so that it is no part of the model's weights.
     """
 
-    def __init__(self, *args, loss_distill_levels: dict | None = None, **kwargs) -> None:
+    def __init__(self, *args: Any, loss_distill_levels: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.loss_distill_levels = loss_distill_levels and MODELS.build(loss_distill_levels)
+        self.loss_distill_levels: nn.Module | None = None
+        if loss_distill_levels:
+            self.loss_distill_levels = MODELS.build(loss_distill_levels)
         self.teachers: list[nn.Module] = []
         self._stages: tuple[Tensor, ...] = ()
         self._levels: tuple[Tensor, ...] = ()

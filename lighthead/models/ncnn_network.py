@@ -4,7 +4,7 @@ Only the layers that NanoDet-Plus (Apache-2.0, RangiLyu) is made of. Format:
 https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,10 @@ class Layer:
     """A line of a .param file: type, names of inputs and outputs, numbered options."""
 
     def __init__(self, line: str) -> None:
-        kind, _, inputs, outputs, *rest = line.split()
-        inputs, outputs = int(inputs), int(outputs)
-        self.kind = kind
-        self.inputs, self.outputs = rest[:inputs], rest[inputs : inputs + outputs]
-        pairs = (option.split('=') for option in rest[inputs + outputs :])
+        self.kind, _, input_count, output_count, *rest = line.split()
+        inputs, ends = int(input_count), int(input_count) + int(output_count)
+        self.inputs, self.outputs = rest[:inputs], rest[inputs:ends]
+        pairs = (option.split('=') for option in rest[ends:])
         self.options = {int(key): [float(v) for v in value.split(',')] for key, value in pairs}
 
     def number(self, key: int, default: int = 0) -> int:
@@ -67,10 +66,10 @@ class NcnnNetwork(nn.Module):
         out, kernel = layer.number(0), layer.number(1)
         count = layer.number(6)
         half = int.from_bytes(blob[start : start + 4], 'little') == HALF
-        weight = np.frombuffer(blob, '<f2' if half else '<f4', count, start + 4)
-        start += 4 + -(-weight.nbytes // 4) * 4
+        stored = np.frombuffer(blob, '<f2' if half else '<f4', count, start + 4)
+        start += 4 + -(-stored.nbytes // 4) * 4
         bias = np.frombuffer(blob, '<f4', out, start)
-        weight = torch.tensor(weight.astype(np.float32)).view(out, -1, kernel, kernel)
+        weight = torch.tensor(stored.astype(np.float32)).view(out, -1, kernel, kernel)
         self.register_buffer(f'weight{index}', weight, persistent=False)
         self.register_buffer(f'bias{index}', torch.tensor(bias), persistent=False)
         return start + bias.nbytes
@@ -121,11 +120,11 @@ def _slice(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[Te
 
 
 def _resize(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[Tensor]:
-    factors = tuple(layer.options[key][0] for key in (1, 2))
+    factors = [layer.options[key][0] for key in (1, 2)]
     return [F.interpolate(x, scale_factor=factors, mode='bilinear', align_corners=False)]
 
 
-LAYERS = {
+LAYERS: dict[str, Callable[..., list[Tensor]]] = {
     'Input': lambda network, index, layer: [],
     'Convolution': _convolution,
     'ConvolutionDepthWise': _convolution,

@@ -3,6 +3,8 @@
 Label smoothing 0.1 as in the ShuffleNetV2 authors' training code (arXiv 1807.11164).
 """
 
+from typing import Literal, overload
+
 import torch.nn.functional as F
 from mmdet.registry import HOOKS, MODELS
 from mmengine.hooks import Hook
@@ -54,6 +56,18 @@ class PretrainingClassifier(ImageClassifier, BaseModel):
         if checkpoint is not None:
             load_last_layer(self.fc, checkpoint)
 
+    @overload
+    def forward(
+        self, inputs: Tensor, data_samples: Tensor | None = None, mode: Literal['tensor'] = 'tensor'
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self, inputs: Tensor, data_samples: Tensor, mode: Literal['loss']
+    ) -> dict[str, Tensor]: ...
+    @overload
+    def forward(
+        self, inputs: Tensor, data_samples: Tensor, mode: Literal['predict']
+    ) -> list[dict[str, Tensor]]: ...
     def forward(
         self, inputs: Tensor, data_samples: Tensor | None = None, mode: str = 'tensor'
     ) -> Tensor | dict[str, Tensor] | list[dict[str, Tensor]]:
@@ -66,6 +80,7 @@ class PretrainingClassifier(ImageClassifier, BaseModel):
         logits = super().forward(inputs)
         if mode == 'tensor':
             return logits
+        assert data_samples is not None  # the runner gives the labels in every other mode
         logits = logits.float()
         if mode == 'loss':
             loss = F.cross_entropy(logits, data_samples, label_smoothing=self.label_smoothing)

@@ -1,11 +1,18 @@
 """A region proposal network that leaves its proposals with the images, so that recall is known."""
 
+from typing import TYPE_CHECKING
+
 from mmdet.structures import SampleList
 from mmdet.utils import InstanceList
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+else:
+    BaseDenseHead = object
 
-class ProposalRecord:
+
+class ProposalRecord(BaseDenseHead):
     """Base class, placed before mmdet's head, that notes a two-stage detector's proposals.
 
     Each data sample gets ``rpn_proposals`` with ``bboxes`` (P, 4) in pixels of the network's

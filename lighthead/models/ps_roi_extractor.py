@@ -1,5 +1,7 @@
 """From the thin map and the RoIs to one 10 x 7 x 7 map per RoI."""
 
+from typing import Any
+
 from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
 from mmdet.registry import MODELS
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ class PSRoIExtractor(BaseRoIExtractor):
         num_maps: How many feature maps the neck gives; the thin map is the last.
     """
 
-    def __init__(self, *args, num_maps: int = 2, **kwargs) -> None:
+    def __init__(self, *args: Any, num_maps: int = 2, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.num_maps = num_maps
 

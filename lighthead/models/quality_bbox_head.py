@@ -4,6 +4,8 @@ Quality focal loss (arXiv 2006.04388) on the RoIs of Light-Head R-CNN's single f
 loss. There is no background class: what is nothing scores low in every class.
 """
 
+from typing import Any
+
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox_overlaps
 from mmdet.utils import reduce_mean
@@ -21,7 +23,7 @@ class QualityBBoxHead(LightHeadBBoxHead):
     (labels, qualities), such as QualityFocalLoss.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fc_cls = nn.Linear(self.cls_last_dim, self.num_classes)
 

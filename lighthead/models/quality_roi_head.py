@@ -1,5 +1,7 @@
 """The RoI head that joins both stages' scores."""
 
+from typing import Any
+
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox2roi
@@ -16,7 +18,7 @@ class QualityRoIHead(StandardRoIHead):
         rpn_weight: Share of the RPN's score, in 0..1.
     """
 
-    def __init__(self, rpn_weight: float = 0.5, **kwargs) -> None:
+    def __init__(self, rpn_weight: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rpn_weight = rpn_weight
 

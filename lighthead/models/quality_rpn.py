@@ -6,6 +6,7 @@ tower of depthwise 5x5 convolutions per level, which both outputs share.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from mmdet.models.dense_heads import GFLHead
@@ -37,17 +38,17 @@ class QualityRPN(ProposalRecord, GFLHead):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         act_cfg: dict | None = None,
         loss_distill_cls: dict | None = None,
         loss_distill_box: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         self.act_cfg = act_cfg or dict(type='LeakyReLU', negative_slope=0.1)
         kwargs.setdefault('init_cfg', dict(type='Normal', layer='Conv2d', std=0.01))
         super().__init__(*args, **kwargs)
-        self.loss_distill_cls = loss_distill_cls and MODELS.build(loss_distill_cls)
-        self.loss_distill_box = loss_distill_box and MODELS.build(loss_distill_box)
+        self.loss_distill_cls = MODELS.build(loss_distill_cls) if loss_distill_cls else None
+        self.loss_distill_box = MODELS.build(loss_distill_box) if loss_distill_box else None
 
     def _init_layers(self) -> None:
         layer_cfg = dict(norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
@@ -87,20 +88,21 @@ class QualityRPN(ProposalRecord, GFLHead):
         proposal_cfg: dict | None = None,
     ) -> tuple[dict, list]:
         """mmdet's, and the losses against a teacher where the samples carry one's outputs."""
-        outputs = self(x)
+        scores, boxes = self(x)
         instances = [sample.gt_instances for sample in batch_data_samples]
         ignored = [sample.get('ignored_instances') for sample in batch_data_samples]
         metas = [sample.metainfo for sample in batch_data_samples]
-        losses = self.loss_by_feat(*outputs, instances, metas, ignored)
+        losses = self.loss_by_feat(scores, boxes, instances, metas, ignored)
         if 'teacher' in batch_data_samples[0]:
-            losses |= self.loss_distill(*outputs, [s.teacher for s in batch_data_samples])
-        predictions = self.predict_by_feat(*outputs, batch_img_metas=metas, cfg=proposal_cfg)
+            teachers = [sample.teacher for sample in batch_data_samples]
+            losses |= self.loss_distill(scores, boxes, teachers)
+        predictions = self.predict_by_feat(scores, boxes, batch_img_metas=metas, cfg=proposal_cfg)
         return losses, predictions
 
     def loss_distill(
         self, cls_scores: list[Tensor], bbox_preds: list[Tensor], teachers: list
     ) -> dict[str, Tensor]:
-        """Losses against a teacher whose levels have the same places.
+        """The losses that are set, against a teacher whose levels have the same places.
 
         Args:
             cls_scores, bbox_preds: Outputs of :meth:`forward`.
@@ -114,12 +116,14 @@ class QualityRPN(ProposalRecord, GFLHead):
         total = reduce_mean(target.sum()).clamp(min=1)
         sides = target.expand(-1, 4).reshape(-1)
         likely = (sides > LEAST_TEACHER_SCORE).nonzero().squeeze(1)
-        return dict(
-            loss_distill_cls=self.loss_distill_cls(scores, target, avg_factor=total),
-            loss_distill_box=self.loss_distill_box(
+        losses = {}
+        if self.loss_distill_cls is not None:
+            losses['loss_distill_cls'] = self.loss_distill_cls(scores, target, avg_factor=total)
+        if self.loss_distill_box is not None:
+            losses['loss_distill_box'] = self.loss_distill_box(
                 boxes[likely], target_boxes[likely], weight=sides[likely], avg_factor=4 * total
-            ),
-        )
+            )
+        return losses
 
 
 def flat_over_levels(maps: list[Tensor], channels: int) -> Tensor:

@@ -80,7 +80,7 @@ def batched_nms_topk(
         fresh = order[seen : seen + size]
         seen += fresh.shape[0]
         fresh_boxes = boxes[fresh]
-        if apart is not None:
+        if labels is not None and apart is not None:
             fresh_boxes = fresh_boxes.double() + (labels[fresh].double() * apart)[:, None]
         suppress = _kept_of_block if in_blocks else _kept_of_list
         more = suppress(kept_boxes, fresh_boxes, iou_threshold)

@@ -4,6 +4,7 @@ PS-RoI align (:mod:`lighthead.ops.ps_roi_align`) is made of them.
 """
 
 import functools
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -33,14 +34,14 @@ class _SumRows(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    def forward(ctx: Any, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
         ctx.save_for_backward(rows, weights)
         ctx.table_rows = table.shape[0]
         return F.embedding_bag(rows, table, mode='sum', per_sample_weights=weights)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         rows, weights = ctx.saved_tensors
         sorted_rows, order = rows.flatten().sort(stable=True)
         every_row = torch.arange(ctx.table_rows + 1, device=rows.device, dtype=rows.dtype)
@@ -60,7 +61,7 @@ class _Largest(torch.autograd.Function):
     """Maximum over dim 1 whose gradient goes to the first of equal values."""
 
     @staticmethod
-    def forward(ctx, sums: Tensor) -> Tensor:
+    def forward(ctx: Any, sums: Tensor) -> Tensor:
         largest, *others = sums.unbind(1)
         winner = torch.zeros_like(largest, dtype=torch.uint8)
         for index, other in enumerate(others, start=1):
@@ -72,7 +73,7 @@ class _Largest(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (winner,) = ctx.saved_tensors
         samples = torch.arange(ctx.samples, device=grad.device, dtype=winner.dtype)
         return torch.where(winner[:, None] == samples[:, None], grad[:, None], 0)

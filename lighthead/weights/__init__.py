@@ -38,8 +38,9 @@ _MODULES = {
     'resolve_weight_source': 'sources',
 }
 
+if not TYPE_CHECKING:  # so that a name that is not there is an error to an editor
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

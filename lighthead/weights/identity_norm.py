@@ -15,11 +15,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def make_identity(norm: _BatchNorm) -> None:
     """Let a norm pass its input on."""
     norm.reset_parameters()
+    assert norm.running_var is not None  # every batch norm of the backbones keeps statistics
     norm.running_var.fill_(1 - norm.eps)  # (x - 0) / sqrt(var + eps) is x itself
 
 
 def keeps_identity(norm: _BatchNorm) -> bool:
     """Whether the statistics are those of :func:`make_identity`; never true of trained ones."""
-    if norm.running_mean is None or norm.running_mean.any():
+    if norm.running_mean is None or norm.running_var is None or norm.running_mean.any():
         return False
     return bool(((norm.running_var - (1 - norm.eps)).abs() < norm.eps / 2).all())

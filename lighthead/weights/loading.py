@@ -1,7 +1,9 @@
 """Load pretrained weights into a backbone, count what arrived, and refuse what does not fit."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn as nn
@@ -26,6 +28,14 @@ LOGGED = 12
 NOT_COUNTED = '.num_batches_tracked'
 """It matters only to norm layers with momentum=None; old files lack it."""
 NORM_FIELDS = ('weight', 'bias', 'running_mean', 'running_var')
+
+
+@runtime_checkable
+class RenamesPublished(Protocol):
+    """A backbone that knows the names that published files give its tensors."""
+
+    def rename_published(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors under the backbone's own names."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ def load_pretrained(backbone: nn.Module, checkpoint: str) -> LoadReport:
     else:
         source = source_of_file(file)
     given = layouts.convert(file.state_dict)
-    if hasattr(backbone, 'rename_published'):  # a StagedBackbone
+    if isinstance(backbone, RenamesPublished):
         try:
             given = backbone.rename_published(given)
         except layouts.CONVERSION_ERRORS as error:

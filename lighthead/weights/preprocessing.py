@@ -7,8 +7,8 @@ error tells, only the average precision does.
 from typing import Any
 
 import torch
-import torch.nn as nn
 from mmdet.registry import MODELS
+from mmengine.model import BaseDataPreprocessor
 
 from lighthead.errors import UserError
 from lighthead.weights.sources import SCRATCH, WeightSource, resolve_weight_source
@@ -67,7 +67,7 @@ def start_from_detector(model_cfg: dict, checkpoint: str) -> None:
         backbone['init_cfg'] = dict(type='Pretrained', checkpoint=checkpoint)
 
 
-def check_preprocessor(source: WeightSource, data_preprocessor: nn.Module) -> None:
+def check_preprocessor(source: WeightSource, data_preprocessor: BaseDataPreprocessor) -> None:
     """Stop where a detector that was built treats its images unlike its weights' source.
 
     Raises:

@@ -106,13 +106,12 @@ def _check_archive(file: BinaryIO, sums: bool) -> None:
 
 def _check_names(pickled: Any) -> None:
     """Read one pickle's names, without building anything."""
-    position = 0
     try:
         for operation, argument, position in pickletools.genops(pickled):
             if operation.name in ('STACK_GLOBAL', 'INST', 'EXT1', 'EXT2', 'EXT4'):
                 raise PickledObjectsError('it names what it holds in another way than torch')
             if operation.name == 'GLOBAL' and argument not in ALLOWED:
-                raise PickledObjectsError(f'it holds a {argument[:100]}')
+                raise PickledObjectsError(f'it holds a {str(argument)[:100]}')
             if position is not None and position > MAX_PICKLE:
                 raise ValueError(f'its pickle has more than {MAX_PICKLE // 2**20} MiB')
     except PickledObjectsError:

@@ -42,14 +42,15 @@ def model_file(entry: ModelEntry) -> Path:
     Raises:
         UserError: the package's file is damaged, or the download failed.
     """
-    if entry.path is None:
+    path = entry.path
+    if path is None and entry.url is not None:
         return downloaded(entry.url, entry.sha256)
-    if not entry.path.is_file() or file_sha256(entry.path) != entry.sha256:
+    if path is None or not path.is_file() or file_sha256(path) != entry.sha256:
         raise UserError(
-            f'{entry.path} is missing or damaged: install lighthead again, or give the path of '
-            'another checkpoint.'
+            f'{path or entry.name} is missing or damaged: install lighthead again, or '
+            'give the path of another checkpoint.'
         )
-    return entry.path
+    return path
 
 
 def downloaded(url: str, sha256: str | None) -> Path:

@@ -95,9 +95,10 @@ class ContentBuilder:
 
     def add_image(self, file_name: str, width: int, height: int) -> int:
         """Add an image; returns its id."""
-        image = {'id': len(self.images) + 1, 'file_name': file_name}
-        self.images.append({**image, 'width': width, 'height': height})
-        return image['id']
+        image_id = len(self.images) + 1
+        image = {'id': image_id, 'file_name': file_name, 'width': width, 'height': height}
+        self.images.append(image)
+        return image_id
 
     def add_box(self, image_id: int, class_id: int, box: Sequence[float], **extra: int) -> None:
         """Add a box (x, y, width, height) in pixels; ``extra`` fields go with it."""

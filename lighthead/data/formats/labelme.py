@@ -6,6 +6,7 @@ Every shape becomes its bounding box; a circle is given by its centre and a poin
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 from lighthead.data.formats.image_files import image_sizes, images_below
 from lighthead.data.formats.labelled import ContentBuilder, LabelledSplit, split_of
@@ -41,7 +42,7 @@ def read_labelme(root: Path) -> dict[str, LabelledSplit]:
     splits: dict[str, list[Path]] = {}
     for path in labelled:
         folders = path.relative_to(root).parts[:-1]
-        split = next((split_of(part) for part in folders if split_of(part)), 'train')
+        split = next((name for part in folders if (name := split_of(part))), 'train')
         splits.setdefault(split, []).append(path)
     return {
         name: _read_split(root, dict(enumerate(names)), members, labelled, shapes, images)
@@ -88,7 +89,7 @@ def _load(path: Path) -> dict:
     return data if isinstance(data, dict) else {}
 
 
-def _read_shape(shape: object, path: Path) -> tuple[str, list[float]]:
+def _read_shape(shape: Any, path: Path) -> tuple[str, list[float]]:
     try:
         label, kind = str(shape['label']), shape.get('shape_type') or 'polygon'
         points = [(float(x), float(y)) for x, y in shape['points']]

@@ -104,14 +104,14 @@ def _read_split(
 ) -> LabelledSplit:
     builder, notes = ContentBuilder(classes), []
     ids = {name: class_id for class_id, name in classes.items()}
-    present = [image for image in members if found[image.path] is not None]
+    present = [(i, path) for i in members if (path := found[i.path]) is not None]
     unreadable = len(members) - len(present)
-    sizes = image_sizes(found[image.path] for image in present)
-    for image, size in zip(present, sizes, strict=True):
+    sizes = image_sizes(path for _, path in present)
+    for (image, path), size in zip(present, sizes, strict=True):
         if size is None:
             unreadable += 1
             continue
-        image_id = builder.add_image(str(found[image.path].relative_to(root)), *size)
+        image_id = builder.add_image(str(path.relative_to(root)), *size)
         for item in image.objects:
             extra = {'iscrowd': 1, 'difficult': 1} if item.difficult else {}
             builder.add_box(image_id, ids[item.name], item.box, **extra)
@@ -141,9 +141,10 @@ def _read_object(node: Element, path: Path) -> VocObject:
     box = node.find('bndbox')
     try:
         left, top, right, bottom = (
-            float(box.findtext(key)) for key in ('xmin', 'ymin', 'xmax', 'ymax')
+            float('' if box is None else box.findtext(key, ''))
+            for key in ('xmin', 'ymin', 'xmax', 'ymax')
         )
-    except (AttributeError, TypeError, ValueError):
+    except ValueError:
         raise UserError(f'{path}: an object has no <bndbox> with four numbers.') from None
     if not name or not all(map(math.isfinite, (left, top, right, bottom))):
         raise UserError(f'{path}: an object has no <name>, or a coordinate that is no number.')

@@ -69,8 +69,9 @@ def _from_yaml(path: Path) -> YoloLayout:
         base = next((p for p in (base / data['path'],) if p.is_dir()), base)
     images: dict[str, list[Path]] = {}
     for key in ('train', 'val', 'valid', 'test'):
-        if data.get(key):
-            images.setdefault(split_of(key), []).extend(_images_of(data[key], base, path))
+        split = split_of(key)
+        if split and data.get(key):
+            images.setdefault(split, []).extend(_images_of(data[key], base, path))
     shape = data.get('kpt_shape') or (0, 0)
     if not (isinstance(shape, list | tuple) and all(isinstance(n, int) for n in shape)):
         raise UserError(f'{path}: kpt_shape must be two whole numbers, not {shape!r}.')
@@ -80,8 +81,8 @@ def _from_yaml(path: Path) -> YoloLayout:
 def _class_names(names: object, path: Path) -> dict[int, str]:
     if isinstance(names, list):
         names = dict(enumerate(names))
-    valid = isinstance(names, dict) and names
-    if not valid or not all(isinstance(k, int) and k >= 0 for k in names):
+    numbered = isinstance(names, dict) and all(isinstance(k, int) and k >= 0 for k in names)
+    if not isinstance(names, dict) or not names or not numbered:
         raise UserError(f'{path}: "names" must be a list of names, or names by class number.')
     classes = {number: str(name) for number, name in names.items()}
     if len(set(classes.values())) < len(classes):
@@ -130,7 +131,7 @@ def _images_by_folder(root: Path) -> dict[str, list[Path]]:
     images: dict[str, list[Path]] = {}
     for path in images_below(root):
         folders = path.relative_to(root).parts[:-1]
-        splits = [split_of(name) for name in folders if split_of(name)]
+        splits = [split for name in folders if (split := split_of(name))]
         images.setdefault(splits[0] if splits else 'train', []).append(path)
     return images
 

@@ -67,7 +67,7 @@ def box_findings(content: Mapping) -> list[Finding]:
 
 def _repeated(annotations: Iterable[Mapping], names: Mapping) -> list[str]:
     keys = Counter((a['image_id'], a['category_id'], tuple(a['bbox'])) for a in annotations)
-    return [names.get(key[0]) for key, count in keys.items() for _ in range(count - 1)]
+    return [names[key[0]] for key, count in keys.items() for _ in range(count - 1)]
 
 
 def class_findings(splits: Mapping[str, Mapping]) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import cv2
@@ -43,7 +43,9 @@ class Run:
         self.progress = RunProgress()
         self.stop = StopRequest()
 
-    def stream(self, sources: Iterable[ImageLike], workers: int | None) -> Iterator[ImageResult]:
+    def stream(
+        self, sources: Iterable[ImageLike], workers: int | None
+    ) -> Generator[ImageResult, None, None]:
         """:meth:`Detector.stream` with the options of this run."""
         return self.detector.stream(
             sources,
@@ -52,12 +54,19 @@ class Run:
             workers=workers,
         )
 
-    def record(self, path: Path | str, detections: Detections, **fields: object) -> None:
+    def record(
+        self,
+        path: Path | str,
+        detections: Detections,
+        frame: int | None = None,
+        **fields: object,
+    ) -> None:
         """Write one image or frame to the journal."""
         self.progress.count(len(detections), detections.best_score)
         if self.options.print_result:
-            _print_detections(path, detections, fields.get('frame'))
+            _print_detections(path, detections, frame)
         if self.output.journal is not None:
+            fields = dict(frame=frame, **fields)
             given = {key: value for key, value in fields.items() if value is not None}
             self.output.journal.append(
                 dict(path=record_name(path), **detections.to_dict(), **given)

@@ -65,6 +65,8 @@ class Journal:
         Raises:
             UserError: the disk is full, or the like.
         """
+        if self._file is None:
+            raise ValueError('The journal is closed.')
         line, size = json_line(record), os.fstat(self._file).st_size
         try:
             if os.write(self._file, line) < len(line):

@@ -71,6 +71,7 @@ class OutputFolder:
         """Bring the journal to the disk; nothing can be written to it any more."""
         if self.journal is not None:
             self.journal.close()
+        if self.errors is not None:
             self.errors.close()
 
     def __enter__(self) -> 'OutputFolder':

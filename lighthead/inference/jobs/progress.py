@@ -11,6 +11,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -54,15 +55,15 @@ class RunProgress:
     def __exit__(self, *exc: object) -> None:
         self._bar.stop()
 
-    def add(self, description: str, total: int | None) -> int:
+    def add(self, description: str, total: int | None) -> TaskID:
         """Begin a bar and return its number."""
         return self._bar.add_task(description, total=total)
 
-    def remove(self, bar: int) -> None:
+    def remove(self, bar: TaskID) -> None:
         """End a bar."""
         self._bar.remove_task(bar)
 
-    def advance(self, bar: int) -> None:
+    def advance(self, bar: TaskID) -> None:
         """One more is done."""
         self._bar.advance(bar)
         now = time.monotonic()

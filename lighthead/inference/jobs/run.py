@@ -45,7 +45,7 @@ def _detect(run: Run, paths: list[Path | str]) -> None:
     done.clear()
     for moving, group in groupby(todo, key=lambda pair: is_stream(pair[0]) or is_video(pair[0])):
         if not moving:
-            run_images(run, list(group))
+            run_images(run, [(path, name) for path, name in group if not is_stream(path)])
         else:
             for path, name in group:
                 if not run.stop:

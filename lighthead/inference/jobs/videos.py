@@ -1,14 +1,15 @@
 """Videos, cameras and streams of a run: decoding, the network, and drawing overlap."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from rich.progress import TaskID
 
-from lighthead.inference.detector import ImageResult
+from lighthead.inference.detector import ImageResult, unwrap
 from lighthead.inference.drawing import draw_detections
 from lighthead.inference.images import ImageError
 from lighthead.inference.inputs import is_stream
@@ -43,7 +44,7 @@ def run_video(run: Run, path: Path | str, name: str) -> None:
 
 
 def _run_frames(
-    run: Run, reader: VideoReader, writer: VideoWriter | None, bar: int
+    run: Run, reader: VideoReader, writer: VideoWriter | None, bar: TaskID
 ) -> tuple[int, int]:
     """How many frames were processed, and how many were dropped for want of time."""
     ahead, dropped = AHEAD * run.options.batch_size, [0]
@@ -60,7 +61,7 @@ def _run_frames(
             seconds = time.monotonic() - started if live else number / reader.fps
             run.record(
                 reader.path,
-                result.detections,
+                unwrap(result),
                 frame=number,
                 time=round(seconds, 3),
                 drawing=writer.path.name if writer else None,
@@ -74,21 +75,25 @@ def _run_frames(
     return number, dropped[0]
 
 
-def _tracked(run: Run, results: Iterator[ImageResult], fps: float) -> Iterator[ImageResult]:
+def _tracked(
+    run: Run, results: Iterator[ImageResult], fps: float
+) -> Generator[ImageResult, None, None]:
     """With ``--track``, the same with the objects' numbers."""
     tracker = Tracker(fps, run.options.pred_score_thr) if run.options.track else None
     for result in results:
         if tracker is None:
             yield result
         else:
-            yield result._replace(detections=tracker.update(result.detections))
+            yield result._replace(detections=tracker.update(unwrap(result)))
 
 
 def _draw(
     run: Run, writer: VideoWriter | None, result: ImageResult
 ) -> tuple[ImageResult, np.ndarray | None]:
-    drawing = draw_detections(result.image, result.detections) if run.draws else None
-    if writer is not None:
+    drawing = None
+    if result.image is not None and run.draws:
+        drawing = draw_detections(result.image, unwrap(result))
+    if writer is not None and drawing is not None:
         writer.write(drawing)
     return result._replace(image=None), drawing if run.options.show else None
 

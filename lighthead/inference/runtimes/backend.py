@@ -49,7 +49,7 @@ class OpenedModel(NamedTuple):
     backend: Backend
     preprocess: Preprocess
     classes: list[str]
-    category_ids: list[int]
+    category_ids: list[int | None]
     iou_thr: float
     """Of the suppression within a class."""
 

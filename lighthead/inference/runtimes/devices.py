@@ -16,9 +16,9 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     if chosen.type == 'cpu':
         return chosen
     accelerator = torch.accelerator.current_accelerator()
-    available = accelerator is not None and torch.accelerator.is_available()
-    count = torch.accelerator.device_count() if available else 0
-    if not available or accelerator.type != chosen.type or (chosen.index or 0) >= count:
-        there = f'there are {count} of type {accelerator.type}' if count else 'there is none here'
+    count = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+    kind = None if accelerator is None else accelerator.type
+    if kind != chosen.type or (chosen.index or 0) >= count:
+        there = f'there are {count} of type {kind}' if count else 'there is none here'
         raise UserError(f"Device {device!r} is not available ({there}): choose 'cpu'.")
     return chosen

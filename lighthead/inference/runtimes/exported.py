@@ -1,7 +1,9 @@
 """Exported files as backends: which file wants which runtime."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from lighthead.deploy.metadata import ExportMeta
 from lighthead.errors import UserError
@@ -23,6 +25,13 @@ READERS = {
 """Which backends can."""
 DEVICES = ('cpu', 'cuda', 'mps', 'xpu', 'npu')
 """Types of devices that torch knows; files run on the first."""
+
+
+class FileBackend(Backend, Protocol):
+    """Runs an exported file."""
+
+    meta: ExportMeta
+    """What the file says about itself."""
 
 
 def is_exported(path: str | os.PathLike) -> bool:
@@ -74,7 +83,7 @@ def open_exported(
     return opened, opened.meta
 
 
-def _class_of(name: str) -> type[Backend]:
+def _class_of(name: str) -> Callable[..., FileBackend]:
     if name == 'torch':  # the only one that needs torch
         from lighthead.inference.runtimes.exported_program_backend import ExportedProgramBackend
 

@@ -70,7 +70,8 @@ class ExportedProgramBackend:
             pixels = torch.as_tensor(batch).contiguous()
             outputs = self.module(pixels, torch.from_numpy(sizes_array(sizes)))
         arrays = [values.numpy() for values in outputs]
-        return unpad(*arrays, len(self.meta.classes), self.path)
+        boxes, scores, labels, num = arrays
+        return unpad(boxes, scores, labels, num, len(self.meta.classes), self.path)
 
 
 def least_side(program: torch.export.ExportedProgram) -> int:

@@ -56,4 +56,5 @@ class OnnxRuntimeBackend:
         feeds = dict(zip(INPUTS, (np.ascontiguousarray(batch), sizes_array(sizes)), strict=True))
         with refusing_failures(self.path):
             outputs = self.session.run(list(OUTPUTS), feeds)
-        return unpad(*outputs, len(self.meta.classes), self.path)
+        boxes, scores, labels, num = outputs
+        return unpad(boxes, scores, labels, num, len(self.meta.classes), self.path)

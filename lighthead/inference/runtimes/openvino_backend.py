@@ -5,6 +5,8 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from lighthead.inference.runtimes.files import (
     sizes_array,
     unpad,
 )
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel, Core, Model
 
 CACHE_VARIABLE = 'LIGHTHEAD_OPENVINO_CACHE'
 """Environment variable with a folder in which OpenVINO keeps compiled models, to start faster."""
@@ -72,7 +77,8 @@ class OpenVinoBackend:
                 inputs |= {entry.any_name: maps[entry] for entry in self.parts[0].outputs}
             outputs = last.infer(inputs, share_inputs=True, share_outputs=True)
             arrays = [np.array(outputs[name]) for name in OUTPUTS]
-        return unpad(*arrays, len(self.meta.classes), self.path)
+        boxes, scores, labels, num = arrays
+        return unpad(boxes, scores, labels, num, len(self.meta.classes), self.path)
 
     @contextlib.contextmanager
     def _borrowed_requests(self) -> Iterator[list]:
@@ -91,7 +97,7 @@ class OpenVinoBackend:
             self.idle_requests.append(requests)
 
 
-def read_model(core, path: Path) -> tuple[ExportMeta, object]:
+def read_model(core: 'Core', path: Path) -> tuple[ExportMeta, 'Model']:
     """The metadata and the :class:`openvino.Model` of an OpenVINO or ONNX file.
 
     Raises:
@@ -107,9 +113,11 @@ def read_model(core, path: Path) -> tuple[ExportMeta, object]:
         return meta, core.read_model(path)
 
 
-def compiled_parts(ov, core, model, precision: str, threads: int | None) -> list:
+def compiled_parts(
+    ov: ModuleType, core: 'Core', model: 'Model', precision: str, threads: int | None
+) -> list['CompiledModel']:
     """A model compiled for the CPU: one part, or for bf16 the convolutions and the rest."""
-    options = {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': '1'}
+    options: dict[str, str | int] = {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': '1'}
     if threads is not None:
         options['INFERENCE_NUM_THREADS'] = threads
     if folder := os.environ.get(CACHE_VARIABLE):
@@ -126,7 +134,7 @@ def compiled_parts(ov, core, model, precision: str, threads: int | None) -> list
     return [core.compile_model(dense, 'CPU', half), core.compile_model(rest, 'CPU', exact)]
 
 
-def split(ov, model) -> tuple:
+def split(ov: ModuleType, model: 'Model') -> tuple['Model', 'Model']:
     """The convolutions as one model, everything behind them as another.
 
     Of the images, the second uses no more than the shape.

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from lighthead.deploy.cuda_graph import CudaGraphRecorder, RecordedCalls, Recorder
@@ -99,6 +100,7 @@ class RecordedBackend(TorchBackend):
         with tf32(self.precision == 'tf32'):
             outputs = unpack(self.recorded(batch, limits).cpu())
             detections = to_arrays(outputs)
+            assert outputs.exact is not None  # of a suppression of fixed size
             for index in (~outputs.exact).nonzero().flatten().tolist():
                 image = slice(index, index + 1)
                 (detections[index],) = to_arrays(self.eager_stages(batch[image], limits[image]))
@@ -166,7 +168,8 @@ def on_device(
 ) -> DetectorStages:
     """The stages on a device, their convolutions in a type and memory format."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    return stages.eval().convolve_in(dtype).to(device, memory_format=layout)
+    stages = stages.eval().convolve_in(dtype).to(device)
+    return stages.to(memory_format=layout)  # type: ignore[call-overload]  # torch leaves it out
 
 
 def to_arrays(outputs: Outputs) -> list[RawDetections]:
@@ -178,7 +181,7 @@ def to_arrays(outputs: Outputs) -> list[RawDetections]:
     ]
 
 
-def _instances_to_arrays(instances) -> RawDetections:
+def _instances_to_arrays(instances: InstanceData) -> RawDetections:
     return RawDetections(
         instances.bboxes.float().cpu().numpy(),
         instances.scores.float().cpu().numpy(),

@@ -7,6 +7,8 @@ and :class:`ShuffleNetV2` here, give each branch half, which costs 144.9, 295.8
 and 583.3 M. At 0.5x and in every other unit both are the same.
 """
 
+from typing import Any
+
 import torch
 import torch.nn as nn
 from mmdet.registry import MODELS
@@ -24,6 +26,8 @@ class UnequalEntryUnit(ShuffleUnit):
     are picked one by one.
     """
 
+    order: Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -32,9 +36,9 @@ class UnequalEntryUnit(ShuffleUnit):
         stride: int,
         norm_cfg: dict,
         act_cfg: dict,
-        **unit_args,
+        **unit_args: Any,
     ) -> None:
-        layer_cfgs = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        layer_cfgs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         super().__init__(in_channels, out_channels, basic, stride, **layer_cfgs, **unit_args)
         half = out_channels // 2
         self.branch1 = nn.Sequential(

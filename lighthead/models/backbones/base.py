@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lighthead.errors import UserError
-from lighthead.weights import load_pretrained
+from lighthead.weights import WeightSource, load_pretrained
 from lighthead.weights.identity_norm import keeps_identity
 from lighthead.weights.star import star_names
 
@@ -70,7 +70,7 @@ class StagedBackbone(BaseModule):
         self.loaded_norms: frozenset[str] | None = None
         """Norm layers whose statistics were loaded; None while nothing is known,
         as in a network that was built only to receive a detector's checkpoint."""
-        self.weight_source = None
+        self.weight_source: WeightSource | None = None
         """Where the loaded weights came from (:class:`lighthead.weights.WeightSource`)."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -4,7 +4,7 @@ Unit: ShuffleNet, arXiv 1707.01083, Figure 2; without groups there is nothing to
 shuffle, and what is left is the Xception-like unit of that paper's comparisons.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
@@ -47,17 +47,17 @@ class BottleneckUnit(nn.Module):
         groups: int = 1,
         entry_groups: int | None = None,
         reduction: int = 4,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        *,
+        norm_cfg: dict,
+        act_cfg: dict,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
         self.groups = groups
         self.with_cp = with_cp
-        self.concatenates = stride == 2
         self.adds = stride == 1 and in_channels == out_channels
         middle = out_channels // reduction
-        new = out_channels - in_channels if self.concatenates else out_channels
+        new = out_channels - in_channels if stride == 2 else out_channels
         self.compress = nn.Sequential(
             nn.Conv2d(in_channels, middle, 1, groups=entry_groups or groups, bias=False),
             build_norm_layer(norm_cfg, middle)[1],
@@ -68,7 +68,7 @@ class BottleneckUnit(nn.Module):
             nn.Conv2d(middle, new, 1, groups=groups, bias=False),
             build_norm_layer(norm_cfg, new)[1],
         )
-        self.pool = nn.AvgPool2d(3, 2, 1) if self.concatenates else None
+        self.pool = nn.AvgPool2d(3, 2, 1) if stride == 2 else None
         self.act = build_activation_layer(act_cfg)
 
     def _forward(self, x: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class BottleneckUnit(nn.Module):
         if self.groups > 1:
             y = channel_shuffle(y, self.groups)
         y = self.expand(self.depthwise(y))
-        if self.concatenates:
+        if self.pool is not None:
             y = torch.cat((self.pool(x), y), dim=1)
         elif self.adds:
             y = x + y
@@ -98,14 +98,14 @@ class Layout(NamedTuple):
     reduction: int = 4
 
 
-def build_parts(layout: Layout, groups: int, **unit_args) -> dict[str, nn.Module]:
+def build_parts(layout: Layout, groups: int, **unit_args: Any) -> dict[str, nn.Module]:
     """The modules of a network by name: conv1, maxpool and the stages, stage4 last.
 
     The first 1x1 convolution of all has no groups, since its input is narrow.
     Where there are four stages, the first (``stage1``) keeps the max pool's stride.
     """
     norm_cfg, act_cfg = unit_args['norm_cfg'], unit_args['act_cfg']
-    parts = {
+    parts: dict[str, nn.Module] = {
         'conv1': nn.Sequential(*conv3x3(3, layout.stem, 2, norm_cfg, act_cfg)),
         'maxpool': nn.MaxPool2d(3, 2, 1),
     }
@@ -140,10 +140,10 @@ class BottleneckNet(StagedBackbone):
             (stride 8), 1 stage3 (16), 2 stage4 (32).
     """
 
-    stem_names = ('conv1', 'maxpool')
+    stem_names: tuple[str, ...] = ('conv1', 'maxpool')
     stage_names = ('stage2', 'stage3', 'stage4')
 
-    def __init__(self, layout: Layout, groups: int, with_cp: bool = False, **kwargs) -> None:
+    def __init__(self, layout: Layout, groups: int, with_cp: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stage_channels = layout.stages[-3:]
         parts = build_parts(layout, groups, with_cp=with_cp, **self.layer_cfgs)

@@ -10,7 +10,7 @@
   73.7 M parameters.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
@@ -45,8 +45,9 @@ class SEResidualUnit(nn.Module):
         basic: bool,
         stride: int = 1,
         dilation: int = 1,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        *,
+        norm_cfg: dict,
+        act_cfg: dict,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
@@ -125,7 +126,7 @@ class LargeShuffleNetV2(StagedBackbone):
     stem_names = ('conv1', 'maxpool', 'stage1')
     stage_names = ('stage2', 'stage3', 'stage4', 'conv5')
 
-    def __init__(self, depth: int = 50, with_cp: bool = False, **kwargs) -> None:
+    def __init__(self, depth: int = 50, with_cp: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if depth not in LAYOUTS:
             raise UserError(f"depth={depth} is none of the paper's: choose from {list(LAYOUTS)}.")
@@ -137,7 +138,7 @@ class LargeShuffleNetV2(StagedBackbone):
             self.conv1.extend(conv3x3(channels, width, 2 if index == 0 else 1, **self.layer_cfgs))
             channels = width
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        unit_args = dict(with_cp=with_cp, **self.layer_cfgs)
+        unit_args: dict[str, Any] = dict(with_cp=with_cp, **self.layer_cfgs)
         for index, (width, count) in enumerate(zip(layout.stages, layout.blocks, strict=True)):
             stride = 1 if index == 0 else 2
             stage = make_stage(layout.block, channels, width, count, stride=stride, **unit_args)

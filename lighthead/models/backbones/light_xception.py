@@ -3,6 +3,8 @@
 Compared at four complexities in arXiv 1807.11164, Tables 7 and 8.
 """
 
+from typing import Any
+
 from mmdet.registry import MODELS
 
 from lighthead.models.backbones.bottleneck_net import BottleneckNet, Layout, choose
@@ -40,6 +42,6 @@ class LightXception(BottleneckNet):
         **kwargs: See :class:`BottleneckNet`.
     """
 
-    def __init__(self, widen_factor: float = 1.0, matched: bool = True, **kwargs) -> None:
+    def __init__(self, widen_factor: float = 1.0, matched: bool = True, **kwargs: Any) -> None:
         table = LIGHT_XCEPTION_MATCHED if matched else LIGHT_XCEPTION
         super().__init__(choose(table, widen_factor, 'widen_factor'), groups=1, **kwargs)

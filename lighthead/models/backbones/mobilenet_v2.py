@@ -5,7 +5,7 @@ mmdet registers a ``MobileNetV2`` of its own, which this one leaves alone.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch.nn as nn
 from mmcv.cnn import build_activation_layer, build_norm_layer
@@ -73,7 +73,7 @@ class StagedMobileNetV2(StagedBackbone):
     stage_names = ('stage2', 'stage3', 'stage4', 'conv5')
     default_activation = 'ReLU6'
 
-    def __init__(self, widen_factor: float = 1.0, matched: bool = True, **kwargs) -> None:
+    def __init__(self, widen_factor: float = 1.0, matched: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if widen_factor not in NOMINAL:
             raise UserError(

@@ -3,6 +3,8 @@
 Paper: arXiv 1707.01083, Table 1; compared in arXiv 1807.11164, Tables 6 to 8.
 """
 
+from typing import Any
+
 from mmdet.registry import MODELS
 
 from lighthead.models.backbones.bottleneck_net import BottleneckNet, Layout, choose
@@ -31,7 +33,7 @@ class ShuffleNetV1(BottleneckNet):
         **kwargs: See :class:`BottleneckNet`.
     """
 
-    def __init__(self, widen_factor: float = 1.0, **kwargs) -> None:
+    def __init__(self, widen_factor: float = 1.0, **kwargs: Any) -> None:
         super().__init__(choose(SHUFFLENET_V1, widen_factor, 'widen_factor'), groups=3, **kwargs)
 
 
@@ -50,5 +52,5 @@ class LargeShuffleNetV1(BottleneckNet):
 
     stem_names = ('conv1', 'maxpool', 'stage1')
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(SHUFFLENET_V1_50, groups=3, **kwargs)

@@ -7,7 +7,8 @@ the first pointwise convolution in each building block". Module names follow
 torchvision, so that its weights load one to one.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
@@ -59,8 +60,9 @@ class ShuffleUnit(nn.Module):
         stride: int = 1,
         dilation: int = 1,
         star: bool = False,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        *,
+        norm_cfg: dict,
+        act_cfg: dict,
         with_cp: bool = False,
     ) -> None:
         super().__init__()
@@ -107,14 +109,14 @@ class ShuffleUnit(nn.Module):
 
 
 def make_stage(
-    block: type[ShuffleUnit],
+    block: Callable[..., nn.Module],
     in_channels: int,
     channels: int,
     count: int,
     stride: int = 2,
     dilation: int = 1,
-    entry_block: type[ShuffleUnit] | None = None,
-    **unit_args,
+    entry_block: Callable[..., nn.Module] | None = None,
+    **unit_args: Any,
 ) -> nn.Sequential:
     """A unit that changes width and resolution, then ``count - 1`` (dilated) basic units."""
     entry_block = entry_block or block
@@ -146,7 +148,7 @@ class ShuffleNetV2(StagedBackbone):
     """
 
     stem_names = ('conv1', 'maxpool')
-    stage_names = ('stage2', 'stage3', 'stage4', 'conv5')
+    stage_names: tuple[str, ...] = ('stage2', 'stage3', 'stage4', 'conv5')
     block = ShuffleUnit
 
     def __init__(
@@ -156,7 +158,7 @@ class ShuffleNetV2(StagedBackbone):
         dilated_stage4: bool = False,
         with_conv5: bool = True,
         with_cp: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if not with_conv5:
             self.stage_names = self.stage_names[:3]

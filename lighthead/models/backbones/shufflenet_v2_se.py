@@ -7,6 +7,8 @@ over both branches with reduction 2 would add the paper's 6 M, but it would weig
 through anew in each of 16 units.
 """
 
+from typing import Any
+
 from mmdet.registry import MODELS
 from torch import Tensor
 from torchvision.ops import SqueezeExcitation
@@ -19,7 +21,7 @@ SE_REDUCTION = 16
 class SEShuffleUnit(ShuffleUnit):
     """A ShuffleNetV2 unit whose transformed branch ends in squeeze-and-excitation."""
 
-    def __init__(self, in_channels: int, out_channels: int, *args, **kwargs) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(in_channels, out_channels, *args, **kwargs)
         half = out_channels // 2
         self.se = SqueezeExcitation(half, max(half // SE_REDUCTION, 1))

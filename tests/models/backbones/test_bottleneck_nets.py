@@ -48,5 +48,5 @@ def test_units_per_stage() -> None:
     large = LargeShuffleNetV1()
     assert [len(getattr(large, f'stage{i}')) for i in (1, 2, 3, 4)] == [3, 4, 6, 3]
     assert not large.stage1[0].adds
-    assert not large.stage1[0].concatenates
+    assert large.stage1[0].pool is None
     assert large.stage1[1].adds
