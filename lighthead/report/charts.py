@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -11,6 +12,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lighthead.report.page import Bars, Chart, Interval, Lines
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 COLOURS = (
     *('#0b6e99', '#d9480f', '#2b8a3e', '#862e9c', '#c99700', '#495057'),
     *('#e64980', '#1098ad', '#7a4419', '#5c940d', '#364fc7'),
@@ -18,7 +22,7 @@ COLOURS = (
 """Distinguishable on white, by most colour-blind readers too; shapes differ as well."""
 REST, LINE = '#adb5bd', '#343a40'
 MARKERS = 'osD^vPX*<>hp'
-STYLE = {
+STYLE: 'dict[RcKeyType, Any]' = {
     'font.size': 11,
     'axes.spines.top': False,
     'axes.spines.right': False,
@@ -63,8 +67,10 @@ def render(chart: Chart) -> bytes:
         for line, panels in enumerate(chart.panels):
             for place, panel in enumerate(panels):
                 axes = grid[line][place]
-                draw = _lines if isinstance(panel, Lines) else _bars
-                draw(axes, panel, chart)
+                if isinstance(panel, Lines):
+                    _lines(axes, panel)
+                else:
+                    _bars(axes, panel, chart)
                 _finish_axes(axes, chart, panel.title, line == shape[0] - 1, place == 0)
         if chart.horizontal:
             grid[0][0].invert_yaxis()
@@ -102,15 +108,16 @@ def _bars(axes: Axes, panel: Bars, chart: Chart) -> None:
     for index, (label, values) in enumerate(panel.series.items()):
         offset = 0 if chart.stacked else (index - (len(panel.series) - 1) / 2) * width
         there = [place for place, value in enumerate(values) if value is not None]
-        heights = [values[place] for place in there]
-        colour = REST if label == 'others' else COLOURS[index % len(COLOURS)]
+        heights = [value for value in values if value is not None]
+        begins = 'left' if chart.horizontal else 'bottom'
+        style: dict[str, Any] = {begins: [starts[place] for place in there]}
+        style['color'] = REST if label == 'others' else COLOURS[index % len(COLOURS)]
         bars = (axes.barh if chart.horizontal else axes.bar)(
             [place + offset for place in there],
             heights,
             width * 0.92,
             label=label_text(label),
-            color=colour,
-            **{'left' if chart.horizontal else 'bottom': [starts[place] for place in there]},
+            **style,
         )
         if label in panel.ends:
             ends = [panel.ends[label][place] for place in there]
@@ -136,7 +143,7 @@ def _error_lines(
     for place, height, end in zip(places, heights, ends, strict=True):
         if end is None:
             continue
-        error = [[max(0.0, height - end[0])], [max(0.0, end[1] - height)]]
+        error: Any = [[max(0.0, height - end[0])], [max(0.0, end[1] - height)]]
         point = (height, place + offset) if horizontal else (place + offset, height)
         axes.errorbar(
             *point,
@@ -148,7 +155,7 @@ def _error_lines(
         )
 
 
-def _lines(axes: Axes, panel: Lines, chart: Chart) -> None:
+def _lines(axes: Axes, panel: Lines) -> None:
     for index, (label, points) in enumerate(panel.series.items()):
         stands_out = label == panel.emphasised
         if points:

@@ -19,7 +19,7 @@ class Table:
 
     title: str
     columns: Sequence[str]
-    rows: list[Sequence[str]]
+    rows: Sequence[Sequence[str]]
     note: str = ''
     text_columns: int = 1
     page_only: tuple[str, ...] = ()
@@ -32,8 +32,8 @@ class Bars:
 
     title: str
     groups: Sequence[str]
-    series: dict[str, Sequence[float | None]]
-    ends: dict[str, Sequence[Interval | None]] = field(default_factory=dict)
+    series: Mapping[str, Sequence[float | None]]
+    ends: Mapping[str, Sequence[Interval | None]] = field(default_factory=dict)
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Lines:
     """
 
     title: str
-    series: dict[str, list[tuple[float, float]]]
+    series: Mapping[str, Sequence[tuple[float, float]]]
     emphasised: str = ''
     markers: bool = True
 
