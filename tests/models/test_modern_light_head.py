@@ -6,6 +6,8 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from torch import nn
 
+from lighthead.engine.teacher import TeacherHook
+from lighthead.errors import UserError
 from tests.models.conftest import CONFIGS
 
 GOLDEN = dict(
@@ -149,6 +151,21 @@ def test_a_student_that_equals_its_teacher_has_no_box_loss(model_cfg, build) -> 
     assert losses['loss_distill_box'].item() == pytest.approx(0, abs=1e-6)
     other = InstanceData(scores=same.scores, boxes=same.boxes.flip(0))
     assert head.loss_distill(logits, boxes, [other])['loss_distill_box'] > 0.01
+
+
+def test_a_loss_against_the_teacher_may_be_left_out(model_cfg, build) -> None:
+    model_cfg.rpn_head.loss_distill_box = None
+    head = build(model_cfg).rpn_head
+    scores, boxes = head(tuple(torch.randn(1, 96, 8 // 2**i, 8 // 2**i) for i in range(4)))
+    places = sum(level.shape[-1] ** 2 for level in scores)
+    output = InstanceData(scores=torch.rand(places, 1), boxes=torch.randn(places, 32))
+    assert set(head.loss_distill(scores, boxes, [output])) == {'loss_distill_cls'}
+
+
+def test_a_teacher_needs_both_of_its_files() -> None:
+    with pytest.raises(UserError, match='both files of the teacher, param and weights'):
+        TeacherHook(param='nanodet.param')
+    assert TeacherHook().teacher is None
 
 
 def test_the_teacher_is_no_part_of_the_checkpoint(model_cfg, build) -> None:

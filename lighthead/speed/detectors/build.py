@@ -1,11 +1,12 @@
 """Building the detectors to be timed: from configs, and torchvision's; nothing is downloaded."""
 
 import functools
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
-import torch.nn as nn
+import mmdet
+from mmdet.models.detectors import BaseDetector
 from mmengine.config import Config
 from torchvision.models import detection, list_models
 
@@ -22,6 +23,9 @@ FREEZING = ('frozen_stages', 'norm_eval')
 PADDING = 32
 """Sides are padded to a multiple of this: feature pyramids need it."""
 
+AnyDetector: TypeAlias = Any
+"""mmdet's ``BaseDetector``, or one of torchvision's detectors; neither package has types."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -35,7 +39,7 @@ class Candidate:
         """Its name without folders."""
         return Path(self.name).stem if self.name.endswith('.py') else self.name.split(':')[-1]
 
-    def build(self, size: tuple[int, int]) -> nn.Module:
+    def build(self, size: tuple[int, int]) -> AnyDetector:
         """The detector, in eval mode."""
         if self.name.startswith(TORCHVISION):
             return build_torchvision_detector(self.name.removeprefix(TORCHVISION), size)
@@ -49,7 +53,7 @@ def read_config(name: str) -> Config:
     """The config of a file or, as ``mmdet:<path>``, one of mmdet's wheel."""
     if not name.startswith(MMDET):
         return read(name).cfg
-    root = Path(importlib.util.find_spec('mmdet').origin).parent / '.mim' / 'configs'
+    root = Path(mmdet.__file__).parent / '.mim' / 'configs'
     path = root / name.removeprefix(MMDET)
     if not path.is_file():
         raise UserError(
@@ -59,7 +63,7 @@ def read_config(name: str) -> Config:
     return read_file(path)
 
 
-def build_mmdet_detector(name: str, checkpoint: str | None = None) -> nn.Module:
+def build_mmdet_detector(name: str, checkpoint: str | None = None) -> BaseDetector:
     """The detector of a config in eval mode, with a checkpoint's weights or random ones."""
     config = read_config(name)
     if 'model' not in config:
@@ -91,7 +95,7 @@ def without_weights(cfg: object) -> None:
             without_weights(value)
 
 
-def build_torchvision_detector(name: str, sides: tuple[int, int]) -> nn.Module:
+def build_torchvision_detector(name: str, sides: tuple[int, int]) -> AnyDetector:
     """torchvision's detector of this function's name, which resizes images to these sides."""
     known = [known for known in list_models(module=detection) if 'mask' not in known]
     if name not in known:

@@ -6,10 +6,12 @@ not reach.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
+from mmdet.models.detectors import BaseDetector
+from mmdet.models.roi_heads.bbox_heads import BBoxHead
 
 from lighthead.errors import UserError
 from lighthead.speed.harness.complexity import record_operations
@@ -23,7 +25,7 @@ class Share(NamedTuple):
     parameters: int
 
 
-def detector_shares(model: nn.Module, height: int, width: int) -> list[Share]:
+def detector_shares(model: BaseDetector, height: int, width: int) -> list[Share]:
     """MACs and parameters of each part for an image of this size; the model goes to ``meta``.
 
     Args:
@@ -38,7 +40,7 @@ def detector_shares(model: nn.Module, height: int, width: int) -> list[Share]:
     model = model.eval().to('meta')
     shares = []
 
-    def part(name: str, module: nn.Module, call: Callable[[], object]) -> object:
+    def part(name: str, module: nn.Module, call: Callable[[], Any]) -> Any:
         outputs = []
         operations = record_operations(lambda: outputs.append(call()))
         parameters = sum(parameter.numel() for parameter in module.parameters())
@@ -61,7 +63,7 @@ def detector_shares(model: nn.Module, height: int, width: int) -> list[Share]:
     return shares
 
 
-def _box_head(model: nn.Module) -> nn.Module:
+def _box_head(model: BaseDetector) -> BBoxHead:
     head = getattr(model.roi_head, 'bbox_head', None)
     if head is None or isinstance(head, nn.ModuleList) or not hasattr(head, 'in_channels'):
         raise UserError(

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import torch
 import torch.nn as nn
 
-from lighthead.speed.harness.timer import mark, on_device, seconds_between, synchronise
+from lighthead.speed.detectors.build import AnyDetector
+from lighthead.speed.harness.timer import Mark, mark, on_device, seconds_between, synchronise
 
 PARTS = (
     *('data', 'backbone', 'neck', 'separable conv', 'RPN', 'proposals + NMS'),
@@ -33,8 +34,8 @@ class PartClock:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.marks: list[tuple[str, object, object]] = []
-        self._open: list[object] = []
+        self.marks: list[tuple[str, Mark, Mark]] = []
+        self._open: list[Mark] = []
 
     def begin(self) -> None:
         """A part begins."""
@@ -80,13 +81,13 @@ def _timed(function: Callable, part: str, clock: PartClock) -> Callable:
     return call
 
 
-def watches_of(model: nn.Module) -> list[Watch]:
+def watches_of(model: AnyDetector) -> list[Watch]:
     """The parts of one of mmdet's or torchvision's detectors, in the order of the data's way."""
     watches = _mmdet_watches if hasattr(model, 'data_preprocessor') else _torchvision_watches
     return [Watch(*watch) for watch in watches(model)]
 
 
-def _mmdet_watches(model: nn.Module) -> Iterator[tuple]:
+def _mmdet_watches(model: AnyDetector) -> Iterator[tuple]:
     yield 'data', model.data_preprocessor
     yield 'backbone', model.backbone
     if getattr(model, 'neck', None) is not None:
@@ -104,7 +105,7 @@ def _mmdet_watches(model: nn.Module) -> Iterator[tuple]:
         yield 'post-processing', model.bbox_head, 'predict_by_feat'
 
 
-def _torchvision_watches(model: nn.Module) -> Iterator[tuple]:
+def _torchvision_watches(model: AnyDetector) -> Iterator[tuple]:
     yield 'data', model.transform
     yield 'backbone', model.backbone
     if hasattr(model, 'rpn'):

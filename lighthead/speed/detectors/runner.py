@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import cv2
 import torch
-import torch.nn as nn
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
 from lighthead.errors import UserError
-from lighthead.speed.detectors.build import Candidate
+from lighthead.speed.detectors.build import AnyDetector, Candidate
 from lighthead.speed.harness.conditions import Conditions
 from lighthead.speed.harness.prepared import place
 
@@ -36,7 +35,7 @@ PROPOSALS = {'torchvision': Proposals(1000, 1000, 0.05), 'paper': Proposals(6000
 class Runner:
     """A detector on its device; ``image`` is a file, or None for noise."""
 
-    model: nn.Module
+    model: AnyDetector
     conditions: Conditions
     size: tuple[int, int]
     image: str | None = None
@@ -95,12 +94,12 @@ def read_image(path: str, size: tuple[int, int], rgb: bool) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1).contiguous()
 
 
-def takes_proposals(model: nn.Module) -> bool:
+def takes_proposals(model: AnyDetector) -> bool:
     """Whether the detector has two stages, so that the setting means something."""
     return hasattr(model, 'rpn') or getattr(model, 'rpn_head', None) is not None
 
 
-def apply_proposals(model: nn.Module, proposals: Proposals) -> None:
+def apply_proposals(model: AnyDetector, proposals: Proposals) -> None:
     """Set the numbers in a two-stage detector of mmdet or torchvision."""
     if hasattr(model, 'rpn'):
         model.rpn._pre_nms_top_n['testing'] = proposals.before

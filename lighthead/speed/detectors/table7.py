@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-import torch.nn as nn
+from mmdet.models.detectors import BaseDetector
 
 from lighthead.models.classifier import ImageClassifier
 from lighthead.speed.detectors.build import build_mmdet_detector, read_config, without_weights
@@ -32,7 +32,7 @@ HEADER = (
 )
 
 
-def table7_cell(model: nn.Module) -> tuple[str, int] | None:
+def table7_cell(model: BaseDetector) -> tuple[str, int] | None:
     """The row and column of Table 7 that the detector stands for, by its backbone."""
     kind = type(model.backbone).__name__
     if type(model).__name__ != 'LightHeadRCNN' or kind not in ROWS:
@@ -56,15 +56,20 @@ def table7_rows(configs: Iterable[str]) -> Iterator[str]:
         model = build_mmdet_detector(name)
         cell = table7_cell(model)
         shares = detector_shares(model, *IMAGE_SIZE)
-        row = TABLE7[cell[0]] if cell else None
+        cell_name = average_precision = images_per_s = '-'
+        if cell is not None:
+            row, column = cell
+            cell_name = f'{row} {COMPLEXITIES[column]}'.replace('*', '\\*')
+            average_precision = f'{TABLE7[row].map[column]}'
+            images_per_s = f'{TABLE7[row].images_per_s[column]}'
         figures = (
             f'`{Path(name).stem}`',
-            f'{cell[0]} {COMPLEXITIES[cell[1]]}'.replace('*', '\\*') if cell else '-',
+            cell_name,
             f'{backbone_macs(name) / 1e6:.1f}',
             f'{sum(share.macs for share in shares) / 1e9:.2f}',
             f'{sum(share.parameters for share in shares) / 1e6:.2f}',
-            f'{row.map[cell[1]]}' if row else '-',
-            f'{row.images_per_s[cell[1]]}' if row else '-',
+            average_precision,
+            images_per_s,
             'not measured',
         )
         yield f'| {" | ".join(figures)} |'

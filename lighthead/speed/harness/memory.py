@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
 import torch
@@ -35,9 +36,9 @@ def peak_memory(prepare: Callable[[], Callable[[], object]], conditions: Conditi
     Raises:
         RuntimeError: if the process fails, which then prints why, or takes too long.
     """
-    method = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
-    context = multiprocessing.get_context(method)
-    if method == 'forkserver':
+    context: ForkServerContext | SpawnContext = multiprocessing.get_context('spawn')
+    if 'forkserver' in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context('forkserver')
         context.set_forkserver_preload(PRELOADED)
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(sender, prepare, conditions), daemon=True)

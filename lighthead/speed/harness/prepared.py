@@ -1,6 +1,7 @@
 """A network, ready to be timed: eval mode, random weights, random images."""
 
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 import torch
 import torch.nn as nn
@@ -9,6 +10,8 @@ from torch import Tensor
 from lighthead.deploy.fold_norms import fold_norms
 from lighthead.errors import UserError
 from lighthead.speed.harness.conditions import Conditions
+
+Network = TypeVar('Network', bound=nn.Module)
 
 
 def random_images(shape: tuple[int, ...], conditions: Conditions) -> Tensor:
@@ -20,14 +23,14 @@ def random_images(shape: tuple[int, ...], conditions: Conditions) -> Tensor:
     return images
 
 
-def place(model: nn.Module, conditions: Conditions) -> nn.Module:
+def place(model: Network, conditions: Conditions) -> Network:
     """Put a network where and how the conditions say, without gradients."""
     model = model.eval().to(conditions.torch_device)
     if conditions.fuse_bn:
         fold_norms(model)
     model.requires_grad_(False)
     if conditions.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
     return model
 
 
@@ -35,7 +38,7 @@ def prepare_model(build: Callable[[], nn.Module], conditions: Conditions) -> nn.
     """Build the network with the seed's random weights and place it."""
     torch.manual_seed(conditions.seed)
     model = place(build(), conditions)
-    return torch.compile(model) if conditions.compile else model
+    return cast(nn.Module, torch.compile(model)) if conditions.compile else model
 
 
 def prepare_call(

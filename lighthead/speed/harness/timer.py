@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -178,7 +179,11 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def mark(device: torch.device) -> float | torch.cuda.Event:
+Mark: TypeAlias = float | torch.cuda.Event
+"""A point in time: seconds, or an event of a CUDA device."""
+
+
+def mark(device: torch.device) -> Mark:
     """A point in time: seconds, or an event on the current stream of the CUDA device."""
     if device.type != 'cuda':
         return time.perf_counter()
@@ -187,9 +192,13 @@ def mark(device: torch.device) -> float | torch.cuda.Event:
     return event
 
 
-def seconds_between(begin: float | torch.cuda.Event, end: float | torch.cuda.Event) -> float:
-    """Seconds from one :func:`mark` to another, the device synchronised since."""
-    return end - begin if isinstance(begin, float) else begin.elapsed_time(end) / 1e3
+def seconds_between(begin: Mark, end: Mark) -> float:
+    """Seconds from one :func:`mark` to another of the same device, synchronised since."""
+    if isinstance(begin, float):
+        assert isinstance(end, float)
+        return end - begin
+    assert not isinstance(end, float)
+    return begin.elapsed_time(end) / 1e3
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch.nn as nn
 from torchvision.models.mobilenetv2 import MobileNetV2
@@ -11,7 +12,7 @@ from lighthead.errors import UserError
 from lighthead.models.classifier import ImageClassifier
 
 
-def from_backbone(type_name: str, **settings) -> nn.Module:
+def from_backbone(type_name: str, **settings: Any) -> nn.Module:
     """A classifier on one of lighthead's registered backbones."""
     return ImageClassifier(dict(type=type_name, **settings))
 
@@ -21,7 +22,7 @@ def mobilenet_v2(width: float, round_to: int = 8) -> nn.Module:
     return MobileNetV2(width_mult=width, round_nearest=round_to)
 
 
-def from_pytorchcv(module: str, function: str, **settings) -> nn.Module:
+def from_pytorchcv(module: str, function: str, **settings: Any) -> nn.Module:
     """A network of pytorchcv (extra ``bench``), which takes images of any size here.
 
     Its last pooling is fixed to the 7x7 map of 224x224 images; a global one is the same there.

@@ -22,7 +22,7 @@ described); None where the nominal network is known to miss them.
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch.nn as nn
 
@@ -95,43 +95,43 @@ class Network(NamedTuple):
         return self.model + (' (matched)' if self.kind == 'matched' else '')
 
 
-def _own(backbone: str, width: float, **other) -> Callable[[], nn.Module]:
+def _own(backbone: str, width: float, **other: Any) -> Callable[[], nn.Module]:
     return partial(from_backbone, backbone, widen_factor=width, **other)
 
 
-def _cv(module: str, function: str, **settings) -> Callable[[], nn.Module]:
+def _cv(module: str, function: str, **settings: Any) -> Callable[[], nn.Module]:
     return partial(from_pytorchcv, module, function, **settings)
 
 
-MISSES = dict(tolerance=None)
-MATCHED = dict(kind='matched')
+_misses = partial(Network, tolerance=None)
+_matched = partial(Network, kind='matched')
 
 _NETWORKS = (
     # in the order of the paper's rows
     Network('ShuffleNet v2 0.5x', _own('ShuffleNetV2', 0.5)),
     Network('MobileNet v1 0.25', _cv('mobilenet', 'mobilenet_wd4')),
-    Network('MobileNet v2 0.4', partial(mobilenet_v2, 0.4), **MISSES),
-    Network('MobileNet v2 0.4', partial(mobilenet_v2, 0.47, 4), **MATCHED),
-    Network('MobileNet v2 0.15', partial(mobilenet_v2, 0.15), **MISSES),
-    Network('MobileNet v2 0.15', partial(mobilenet_v2, 0.28, 2), **MATCHED),
+    _misses('MobileNet v2 0.4', partial(mobilenet_v2, 0.4)),
+    _matched('MobileNet v2 0.4', partial(mobilenet_v2, 0.47, 4)),
+    _misses('MobileNet v2 0.15', partial(mobilenet_v2, 0.15)),
+    _matched('MobileNet v2 0.15', partial(mobilenet_v2, 0.28, 2)),
     Network('ShuffleNet v1 0.5x', _own('ShuffleNetV1', 0.5)),
-    Network('DenseNet 0.5x', partial(small_densenet, 10), **MISSES),
-    Network('DenseNet 0.5x', partial(small_densenet, 9, 26), **MATCHED),
-    Network('Xception 0.5x', _own('LightXception', 0.5, matched=False), **MISSES),
-    Network('Xception 0.5x', _own('LightXception', 0.5, matched=True), **MATCHED),
+    _misses('DenseNet 0.5x', partial(small_densenet, 10)),
+    _matched('DenseNet 0.5x', partial(small_densenet, 9, 26)),
+    _misses('Xception 0.5x', _own('LightXception', 0.5, matched=False)),
+    _matched('Xception 0.5x', _own('LightXception', 0.5, matched=True)),
     Network('IGCV2-0.25', partial(igcv2, 0.25)),
     Network('ShuffleNet v2 1x', _own('ShuffleNetV2', 1.0)),
     Network('MobileNet v1 0.5', _cv('mobilenet', 'mobilenet_wd2')),
-    Network('MobileNet v2 0.75', partial(mobilenet_v2, 0.75), **MISSES),
-    Network('MobileNet v2 0.75', partial(mobilenet_v2, 0.79, 4), **MATCHED),
-    Network('MobileNet v2 0.6', partial(mobilenet_v2, 0.6), **MISSES),
-    Network('MobileNet v2 0.6', partial(mobilenet_v2, 0.64, 4), **MATCHED),
+    _misses('MobileNet v2 0.75', partial(mobilenet_v2, 0.75)),
+    _matched('MobileNet v2 0.75', partial(mobilenet_v2, 0.79, 4)),
+    _misses('MobileNet v2 0.6', partial(mobilenet_v2, 0.6)),
+    _matched('MobileNet v2 0.6', partial(mobilenet_v2, 0.64, 4)),
     Network('ShuffleNet v1 1x', _own('ShuffleNetV1', 1.0)),
     Network('DenseNet 1x', partial(small_densenet, 21)),
     Network('Xception 1x', _own('LightXception', 1.0, matched=False)),
     Network('IGCV2-0.5', partial(igcv2, 0.5)),
-    Network('IGCV3-D 0.7', _cv('igcv3', 'get_igcv3', width_scale=0.7), **MISSES),
-    Network('IGCV3-D 0.7', _cv('igcv3', 'get_igcv3', width_scale=0.795), **MATCHED),
+    _misses('IGCV3-D 0.7', _cv('igcv3', 'get_igcv3', width_scale=0.7)),
+    _matched('IGCV3-D 0.7', _cv('igcv3', 'get_igcv3', width_scale=0.795)),
     Network('ShuffleNet v2 1.5x', _own('ShuffleNetV2', 1.5)),
     Network('MobileNet v1 0.75', _cv('mobilenet', 'mobilenet_w3d4')),
     Network('MobileNet v2 1.0', partial(mobilenet_v2, 1.0)),
@@ -146,14 +146,14 @@ _NETWORKS = (
     Network('MobileNet v2 1.4', partial(mobilenet_v2, 1.4)),
     Network('MobileNet v2 1.4 (our impl.)', partial(mobilenet_v2, 1.4)),
     Network('ShuffleNet v1 2x', _own('ShuffleNetV1', 2.0)),
-    Network('DenseNet 2x', partial(small_densenet, 42), **MISSES),
-    Network('DenseNet 2x', partial(small_densenet, 43), **MATCHED),
+    _misses('DenseNet 2x', partial(small_densenet, 42)),
+    _matched('DenseNet 2x', partial(small_densenet, 43)),
     Network('CondenseNet (G=C=4)', _cv('condensenet', 'condensenet74_c4_g4'), tolerance=0.05),
-    Network('Xception 2x', _own('LightXception', 2.0, matched=False), **MISSES),
-    Network('Xception 2x', _own('LightXception', 2.0, matched=True), **MATCHED),
+    _misses('Xception 2x', _own('LightXception', 2.0, matched=False)),
+    _matched('Xception 2x', _own('LightXception', 2.0, matched=True)),
     Network('IGCV2-1.0', partial(igcv2, 1.0)),
-    Network('IGCV3-D 1.4', _cv('igcv3', 'get_igcv3', width_scale=1.4), **MISSES),
-    Network('IGCV3-D 1.4', _cv('igcv3', 'get_igcv3', width_scale=1.435), **MATCHED),
+    _misses('IGCV3-D 1.4', _cv('igcv3', 'get_igcv3', width_scale=1.4)),
+    _matched('IGCV3-D 1.4', _cv('igcv3', 'get_igcv3', width_scale=1.435)),
     Network('ShuffleNet v2 2x + SE', _own('ShuffleNetV2SE', 2.0), tolerance=0.03),
     Network('NASNet-A (4 @ 1056)', _cv('nasnet', 'nasnet_4a1056')),
     Network('PNASNet-5', pnasnet5_mobile),

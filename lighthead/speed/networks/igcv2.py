@@ -11,7 +11,7 @@ classifier MACs. Twice the channels, and pointwise convolutions of 8 groups
 import torch.nn as nn
 from torch import Tensor
 
-from lighthead.models.backbones.shufflenet_v2 import channel_shuffle
+from lighthead.models.backbones.layers import channel_shuffle
 from lighthead.speed.networks.layers import Classifier, conv_norm_relu
 
 LAYERS = (

@@ -106,7 +106,8 @@ class Cell(nn.Module):
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:
         """The concatenated sums, (B, 5 * channels, H / stride, W / stride)."""
         states = [self.fit_current(current), self.fit_previous(previous)]
-        for (first, second), ((_, a), (_, b)) in zip(self.operations, SUMS, strict=True):
+        for pair, ((_, a), (_, b)) in zip(self.operations, SUMS, strict=True):
+            first, second = pair.children()
             states.append(first(states[a]) + second(states[b]))
         return torch.cat(states[2:], dim=1)
 
@@ -124,8 +125,9 @@ class Features(nn.Module):
         self.cells = nn.ModuleList()
         previous, current, before = STEM, STEM, 1
         for channels, stride in zip(widths, strides, strict=True):
-            self.cells.append(Cell(previous, current, channels, stride, before))
-            previous, current, before = current, self.cells[-1].out_channels, stride
+            cell = Cell(previous, current, channels, stride, before)
+            self.cells.append(cell)
+            previous, current, before = current, cell.out_channels, stride
         self.out_channels = current
 
     def forward(self, x: Tensor) -> Tensor:
