@@ -7,6 +7,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from lighthead.errors import EXIT_USER
 
@@ -29,7 +30,7 @@ class Parser(argparse.ArgumentParser):
     intermixed = False
     _mixing = False
 
-    def __init__(self, **settings) -> None:
+    def __init__(self, **settings: Any) -> None:
         settings.setdefault('formatter_class', HelpFormatter)
         super().__init__(allow_abbrev=False, **settings)
 

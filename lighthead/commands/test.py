@@ -3,6 +3,7 @@
 import argparse
 
 from lighthead.commands import arguments
+from lighthead.commands.parser import Parser
 
 EXAMPLES = """
   lighthead test lighthead_shufflev2star work_dirs/run/epoch_20.pth --data-root data/coco
@@ -11,7 +12,7 @@ EXAMPLES = """
 """
 
 
-def add_arguments(parser: arguments.Parser) -> None:
+def add_arguments(parser: Parser) -> None:
     """Add the arguments of ``lighthead test``."""
     parser.intermixed = True
     parser.add_argument(

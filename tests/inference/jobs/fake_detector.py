@@ -62,7 +62,7 @@ def use_fake_detector(patch) -> FakeBackend:
     backend = FakeBackend()
     preprocess = Preprocess((160, 128), pad_divisor=32)
     opened = OpenedModel(backend, preprocess, CLASSES, CATEGORY_IDS, 0.5)
-    patch(detector_module, '_open', lambda *_: opened)
+    patch(detector_module, 'open_model', lambda *_: opened)
     return backend
 
 
