@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -98,7 +99,11 @@ def test_save_best_without_its_metric(toy, tmp_path: Path, key: str) -> None:
 class FakeRunner:
     """As much of a runner as the best checkpoint's bookkeeping asks for."""
 
-    def __init__(self) -> None:
+    distributed = False
+    stop_request = SimpleNamespace()
+
+    def __init__(self, work_dir: Path) -> None:
+        self.work_dir = work_dir
         self.epoch, self.iter, self.saved = 0, 0, []
         self.logger = self
         self.message_hub = self
@@ -117,8 +122,8 @@ class FakeRunner:
 
 @pytest.mark.parametrize(('rule', 'best'), [('greater', 4), ('less', 3)])
 def test_best_goes_by_rule_and_ignores_undefined(tmp_path: Path, rule: str, best: int) -> None:
-    hook, runner = SafeCheckpointHook(save_best='m', rule=rule), FakeRunner()
-    hook._folder = tmp_path
+    hook, runner = SafeCheckpointHook(save_best='m', rule=rule), FakeRunner(tmp_path)
+    hook.before_train(runner)
     for runner.epoch, metrics in enumerate(
         [dict(m=0.5), dict(m=float('nan')), dict(m=0.1), dict(m=0.9), dict(m=0.9), dict()], 1
     ):
