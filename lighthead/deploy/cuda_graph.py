@@ -26,7 +26,7 @@ RTOL, ATOL = 1e-3, 1e-2
 class Recording(NamedTuple):
     """A graph with the tensors that it reads and writes."""
 
-    replay: Callable[[], None]
+    replay: Callable[[], object]
     inputs: tuple[Tensor, ...]
     output: Tensor
 

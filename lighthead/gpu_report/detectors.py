@@ -38,8 +38,8 @@ def random_detector(width: str, seed: int = 0) -> BaseDetector:
     model = build_mmdet_detector(WIDTHS[width][0])
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.2)
-            nn.init.uniform_(module.running_var, 0.7, 1.4)
+            module.get_buffer('running_mean').normal_(std=0.2)
+            module.get_buffer('running_var').uniform_(0.7, 1.4)
             nn.init.uniform_(module.weight, 1.5, 2.5)
             nn.init.normal_(module.bias, std=0.1)
     head = model.roi_head.bbox_head
@@ -51,7 +51,8 @@ def random_detector(width: str, seed: int = 0) -> BaseDetector:
 
 def padded(sides: tuple[int, int]) -> tuple[int, int]:
     """Height and width as the detectors pad them, to multiples of 32."""
-    return tuple(-(-side // PADDING) * PADDING for side in sides)
+    height, width = (-(-side // PADDING) * PADDING for side in sides)
+    return height, width
 
 
 def random_batches(count: int, sides: tuple[int, int], seed: int = 0) -> Iterator[Tensor]:
@@ -61,10 +62,10 @@ def random_batches(count: int, sides: tuple[int, int], seed: int = 0) -> Iterato
     sizes = ((height, width), (height, width - 4 * PADDING), (width, height))
     for index in range(count):
         height, width = sizes[index % 3]
-        image = 0.0
+        image = np.zeros((height, width, 3), np.float32)
         for cells in (4, 16, 64):
             noise = rng.normal(0, 1, (cells, cells, 3)).astype(np.float32)
-            image = image + cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+            image += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
         yield torch.from_numpy(image).permute(2, 0, 1)[None].contiguous()
 
 
@@ -82,7 +83,9 @@ class DirectCalls:
         return Recording(lambda: output.copy_(function(*inputs)), inputs, output)
 
 
-def backend_of(kind: str, model: BaseDetector, device: torch.device, precision: str) -> Callable:
+def backend_of(
+    kind: str, model: BaseDetector, device: torch.device, precision: str
+) -> EagerBackend | RecordedBackend:
     """A backend: ``eager``, ``graph``, or ``fixed sizes``: what a graph records, just called."""
     if kind == 'eager':
         return EagerBackend(model, device, precision)

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmdet.models.detectors import BaseDetector
@@ -12,6 +13,9 @@ from lighthead.deploy.metadata import INPUTS, OUTPUTS
 from lighthead.deploy.onnx_format import onnx_program
 from lighthead.gpu_report.detectors import Agreement
 from lighthead.inference.runtimes.backend import RawDetections
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 CPU = 'CPUExecutionProvider'
 
@@ -36,8 +40,8 @@ def check_exported(model: BaseDetector, batches: Sequence[Tensor], provider: str
     return {'provider': provider} | vars(total)
 
 
-def _detect(session, batch: Tensor) -> RawDetections:
-    size = np.float32([batch.shape[2:]])
+def _detect(session: 'InferenceSession', batch: Tensor) -> RawDetections:
+    size = np.array([batch.shape[2:]], np.float32)
     feeds = dict(zip(INPUTS, (batch.numpy(), size), strict=True))
     boxes, scores, labels, num = session.run(list(OUTPUTS), feeds)
     count = int(num[0])

@@ -118,8 +118,8 @@ def suppression_groups(device: torch.device) -> Iterator[Group]:
         inputs = (boxes.to(device), scores.to(device), None, 0.7, 1000)
         yield _suppression(f'suppression of proposals, {objects} objects', inputs)
     for objects in (10, 50):
-        inputs = (*(values.to(device) for values in candidates(objects)), 0.5, 100)
-        yield _suppression(f'suppression of detections, {objects} objects', inputs)
+        tensors = (values.to(device) for values in candidates(objects))
+        yield _suppression(f'suppression of detections, {objects} objects', (*tensors, 0.5, 100))
 
 
 def _suppression(case: str, inputs: tuple) -> Group:

@@ -68,10 +68,10 @@ def _speeds(rows: dict[str, dict], size: str) -> Table:
 
 def _chart(rows: dict[str, dict], batch: int, size: str) -> Chart:
     names = (*WIDTHS, RIVAL)
-    series = {}
+    series: dict[str, list[float | None]] = {}
     for precision in PRECISIONS:
         found = [rows.get(f'{name} batch {batch} cuda {precision}') for name in names]
-        series[precision] = [row and row['images_per_s'] for row in found]
+        series[precision] = [None if row is None else row['images_per_s'] for row in found]
     if batch == 4:
         series["paper's"] = [WIDTHS[name][1] if name in WIDTHS else None for name in names]
     groups = [*(f'{name}' for name in WIDTHS), "torchvision's"]

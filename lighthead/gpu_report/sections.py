@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -38,6 +39,7 @@ from lighthead.gpu_report.training import (
     train_steps,
     training_config,
 )
+from lighthead.inference.runtimes.torch_backend import RecordedBackend
 from lighthead.speed.harness.timer import Workload
 
 IMAGES, IMAGES_QUICK = 50, 2
@@ -52,7 +54,10 @@ COVERS_STEP = 'a training step: forward with all losses, backward, optimizer'
 
 def environment(run: Run) -> dict:
     """Versions and what the device can do."""
-    values = {'torch': torch.__version__, 'CUDA of torch': torch.version.cuda or 'none'}
+    values: dict[str, Any] = {
+        'torch': torch.__version__,
+        'CUDA of torch': torch.version.cuda or 'none',
+    }
     if run.conditions.on_gpu:
         properties = torch.cuda.get_device_properties(run.device)
         values |= {
@@ -97,9 +102,10 @@ def agreement(run: Run) -> dict:
             backend = backend_of(kind, random_detector('0.5x'), run.device, precision)
             total = Agreement()
             for batch, reference in zip(batches, references, strict=True):
-                size = tuple(batch.shape[2:])
-                total.add(reference, backend(batch.to(run.device), [size])[0])
-            refused = len(backend.recorded.refused) if kind == 'graph' else 0
+                height, width = batch.shape[2:]
+                total.add(reference, backend(batch.to(run.device), [(height, width)])[0])
+            graphs = backend.recorded.refused if isinstance(backend, RecordedBackend) else ()
+            refused = len(graphs) if kind == 'graph' else 0
             row = {'kind': kind, 'device': run.device.type, 'precision': precision}
             rows.append(row | {'refused': refused} | vars(total))
     return {'rows': rows}
@@ -196,7 +202,7 @@ def exported(run: Run) -> dict:
     return check_exported(random_detector('0.5x'), list(random_batches(4, run.sides)), provider)
 
 
-def _config(run: Run, name: str, **flags) -> Config:
+def _config(run: Run, name: str, **flags: Any) -> Config:
     """A config as it is trained here, from scratch."""
     if run.conditions.quick:
         flags |= {'batch_size': 1, 'img_scale': run.sides[::-1]}

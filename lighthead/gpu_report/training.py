@@ -4,17 +4,18 @@ import itertools
 import math
 import time
 from argparse import Namespace
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from torch import nn
 
 from lighthead.config.flags import changes_of
 from lighthead.config.read import read
@@ -40,7 +41,7 @@ class TrainingStep:
     without workers.
     """
 
-    model: nn.Module
+    model: BaseDetector
     wrapper: OptimWrapper
     batches: Iterator[dict]
     items: int
@@ -51,7 +52,7 @@ class TrainingStep:
             return self.model.train_step(next(self.batches), optim_wrapper=self.wrapper)
 
 
-def training_config(name: str, cfg_options: Mapping | None = None, **flags) -> Config:
+def training_config(name: str, cfg_options: Mapping | None = None, **flags: Any) -> Config:
     """The config of this name as ``lighthead train`` reads it, with its flags as keywords."""
     changes = [set_plain_optimizer, *changes_of(Namespace(**flags))]
     cfg = read(name, changes, cfg_options).cfg
@@ -73,6 +74,7 @@ def build_step(cfg: Config, device: torch.device, endless: bool) -> TrainingStep
         model = model.to(device).train()
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
         loader = Runner.build_dataloader(cfg.train_dataloader)
+        batches: Iterator[dict]
         if endless:
             batches, loading = itertools.chain.from_iterable(itertools.repeat(loader)), math.nan
         else:
@@ -116,9 +118,10 @@ def train_steps(step: TrainingStep, steps: int, device: torch.device) -> dict:
 
 def operator_shares(call: Callable[[], object], device: torch.device) -> dict[str, float]:
     """Fractions of an operator's time in one call, largest first; dense layers together."""
-    spent: Counter[str] = Counter()
+    spent: dict[str, float] = defaultdict(float)
     for event, own in profile_calls(call, 1, device)[0]:
         dense = any(part in event.name for part in DENSE)
         spent['convolutions, fully connected' if dense else event.name] += own
     total = sum(spent.values())
-    return {name: value / total for name, value in spent.most_common()}
+    ranked = sorted(spent.items(), key=lambda entry: entry[1], reverse=True)
+    return {name: value / total for name, value in ranked}

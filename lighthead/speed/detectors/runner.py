@@ -53,12 +53,12 @@ class Runner:
         shape = (batch, 3, *self.size)
         return list(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator))
 
-    def calls(self, batch: int, proposals: Proposals | None) -> Callable[[], object]:
+    def calls(self, batch: int, proposals: Proposals | None) -> Callable[[], list]:
         """What is timed: a batch of images to their boxes."""
         images = None if self.image else self.load(batch)
 
         @torch.inference_mode()
-        def call() -> object:
+        def call() -> list:
             if proposals:
                 apply_proposals(self.model, proposals)
             with self.conditions.applied():

@@ -11,6 +11,7 @@ bottleneck of a quarter, Xception the same without groups (see
 from argparse import Namespace
 from collections.abc import Callable
 from functools import cache, partial
+from typing import Any
 
 import torch.nn as nn
 from torchvision.models.mobilenetv2 import InvertedResidual
@@ -29,7 +30,7 @@ from lighthead.speed.paper.table8 import BATCH
 STACKED = 10
 FLOPS_TOLERANCE = 0.07
 """How far the MACs of a column's blocks may differ: channels come in whole steps."""
-LAYERS = dict(norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'))
+LAYERS: dict[str, Any] = dict(norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'))
 
 
 def shufflenet_v2_block(channels: int) -> nn.Module:

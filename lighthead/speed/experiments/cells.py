@@ -4,7 +4,7 @@ The paper has two conditions. Its GPU column counts batches per second; its ARM 
 images per second on one CPU thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class Cell(NamedTuple):
     channels: int
     size: tuple[int, int]
     facts: dict
-    paper: dict[str, float | None]
+    paper: Mapping[str, float | None]
 
 
 class Phase(NamedTuple):

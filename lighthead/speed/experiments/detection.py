@@ -123,8 +123,9 @@ def cases_of(
     """Every detector with every setting, those of one stage once."""
     cases = []
     for candidate, runner in runners.items():
-        names = proposals if takes_proposals(runner.model) else (None,)
-        cases += [Case(candidate, runner, PROPOSALS.get(name), batch) for name in names]
+        settings = [PROPOSALS.get(name) for name in proposals]
+        chosen = settings if takes_proposals(runner.model) else [None]
+        cases += [Case(candidate, runner, setting, batch) for setting in chosen]
     return cases
 
 

@@ -35,7 +35,7 @@ def _speeds(rows: list[dict]) -> Table:
         line += [f'{number(row["ms_p10"])} - {number(row["ms_p90"])}']
         line += ['-' if after is None else f'{after:.0f}', f'{row["detections"]:.0f}']
         lines.append([*line, number(row.get('peak_memory_mb'), 0)])
-    columns = ('detector', 'proposals', 'batch', 'images/s', "paper's", 'ms per batch')
+    columns = ['detector', 'proposals', 'batch', 'images/s', "paper's", 'ms per batch']
     columns += ('p10 - p90', 'left by NMS', 'detections', 'MiB')
     note = (
         f'Input {rows[0]["height"]}x{rows[0]["width"]}. Proposals: before NMS / after NMS / final '

@@ -120,11 +120,11 @@ def relative_bars(title: str, rows: Sequence[dict], column: str, field: str) -> 
     for name in names:
         for place in columns:
             own, base = cells.get((name, place)), cells.get((names[0], place))
-            known = own and base and own[field] and base[field]
-            series[name].append(own[field] / base[field] if known else None)
-            ends[name].append(
-                (base['ms_median'] / own['ms_p90'], base['ms_median'] / own['ms_p10'])
-                if known
-                else None
-            )
+            if own and base and own[field] and base[field]:
+                median = base['ms_median']
+                series[name].append(own[field] / base[field])
+                ends[name].append((median / own['ms_p90'], median / own['ms_p10']))
+            else:
+                series[name].append(None)
+                ends[name].append(None)
     return Bars(title, columns, series, {} if field == 'paper_speed' else ends)

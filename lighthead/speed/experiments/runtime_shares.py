@@ -8,7 +8,8 @@ layouts and types.
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ JOINS = ('cat', 'chunk', 'split', 'narrow', 'slice', 'transpose', 'view', 'resha
 COPIES = ('copy_', 'contiguous', 'to', '_to_copy', 'clone', 'empty_like')
 
 
-def kind_of(name: str, shapes: list | None, parents: Iterable[str]) -> str:
+def kind_of(name: str, shapes: Sequence[Any] | None, parents: Iterable[str]) -> str:
     """The kind of an operation.
 
     Args:
@@ -71,7 +72,7 @@ def kind_of(name: str, shapes: list | None, parents: Iterable[str]) -> str:
     return 'element-wise' if bare.rstrip('_') in ELEMENTWISE else 'others'
 
 
-def _is_depthwise(shapes: list | None) -> bool:
+def _is_depthwise(shapes: Sequence[Any] | None) -> bool:
     """Whether each input channel (of more than one) has filters of its own."""
     if not shapes or len(shapes) < 2 or len(shapes[0]) != 4 or len(shapes[1]) != 4:
         return False

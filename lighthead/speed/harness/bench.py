@@ -1,6 +1,6 @@
 """What the experiments measure with: a progress bar, the roofline, Ctrl-C."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -77,7 +77,7 @@ class Bench:
         return self._rooflines[key]
 
     def add_memory(
-        self, record: Record, prepares: dict[str, Callable], conditions: Conditions
+        self, record: Record, prepares: Mapping[str, Callable], conditions: Conditions
     ) -> None:
         """Add ``peak_memory_mb`` to measurements, by their ids; see :func:`peak_memory`."""
         if conditions.quick or not conditions.memory:
