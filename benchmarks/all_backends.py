@@ -33,14 +33,15 @@ def export_all(checkpoint: Path, folder: Path, data_root: str | None) -> dict[st
     files = {}
     for kind, packages in NEEDS.items():
         format_, _, int8 = kind.partition(' ')
-        if not installed(*packages) or (int8 and not data_root):
+        train = find_splits(data_root).train if int8 and data_root else None
+        if not installed(*packages) or (int8 and train is None):
             continue
         out = folder / f'{checkpoint.stem}{"_int8" if int8 else ""}{SUFFIXES[format_]}'
         words = ['export', str(checkpoint), '--format', format_, '--out', str(out)]
         options = build_parser().parse_args(words)
-        if int8:
+        if train is not None:
             options.int8, options.data_root, options.eval_images = True, data_root, EVALUATED
-            options.calib = str(find_splits(data_root).train.img_dir)
+            options.calib = str(train.img_dir)
             options.calib_images = CALIBRATION_IMAGES
         files[kind] = export(options)
     return files

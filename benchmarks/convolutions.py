@@ -24,7 +24,7 @@ from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.dense import DenseNetwork
 from lighthead.deploy.metadata import dense_names
-from lighthead.deploy.precision import PRECISIONS
+from lighthead.deploy.precision import PRECISIONS, in_memory_format
 from lighthead.speed.harness.complexity import count
 from lighthead.speed.harness.quiet import quiet_libraries
 from lighthead.speed.harness.timer import Plan, Workload, intra_op_threads, measure
@@ -37,10 +37,10 @@ def torch_calls(checkpoint: Path, images: torch.Tensor) -> tuple[dict[str, Calla
     """Calls of the convolutional part in torch, and its multiply-adds."""
     content = load_checkpoint_file(checkpoint)
     specification = read_specification(content['meta'], checkpoint)
-    calls = {}
+    calls: dict[str, Callable] = {}
     for precision in ('fp32', 'bf16'):
         model = build_detector(specification, content['state_dict'], checkpoint)
-        dense = DenseNetwork(model).to(PRECISIONS[precision], memory_format=torch.channels_last)
+        dense = in_memory_format(DenseNetwork(model).to(PRECISIONS[precision]), torch.channels_last)
         batch = images.to(PRECISIONS[precision], memory_format=torch.channels_last)
         calls[f'torch {precision}'] = torch.inference_mode()(partial(dense, batch))
     bare = build_model(specification.model_cfg())

@@ -16,6 +16,7 @@ from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.dense import DenseNetwork
 from lighthead.deploy.fused_conv import fuse_convs
+from lighthead.deploy.precision import in_memory_format
 from lighthead.speed.harness.timer import Workload
 
 
@@ -36,7 +37,7 @@ def main() -> None:
             dense = DenseNetwork(model)
             if key == 'fused':
                 fuse_convs(dense)
-            dense.to(dtype, memory_format=torch.channels_last)
+            in_memory_format(dense.to(dtype), torch.channels_last)
             work.append(Workload(key, torch.inference_mode()(partial(dense, batch))))
         groups.append((f'{name}, {args.shape[0]} x {args.shape[1]}', work))
     run_groups(groups, args, 'Convolutional part')

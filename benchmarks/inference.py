@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ from lighthead.speed.harness.timer import Plan, Timing, Workload, intra_op_threa
 
 SIDES = (800, 1200)
 """Short side and longest long side of the image in the network."""
-TEST_SETTINGS = {
+TEST_SETTINGS: dict[str, dict[str, Any]] = {
     'a': dict(nms_pre=1000, score_thr=0.05),
     'b': dict(nms_pre=6000, score_thr=0.0),
 }
@@ -203,7 +204,7 @@ def measure_backends(args: argparse.Namespace, image: np.ndarray, rgb: np.ndarra
     title = f'{args.threads} threads, torch {torch.__version__}, {image.shape[1]}x{image.shape[0]}'
     with tempfile.TemporaryDirectory() as name, intra_op_threads(args.threads):
         folder = Path(name)
-        rival_calls = {
+        rival_calls: dict[str, Callable] = {
             'torch fp32': partial(run_torchvision, torchvision_detector(), rgb),
             **exported_torchvision(rgb, folder, args.threads),
         }

@@ -23,7 +23,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -37,6 +38,7 @@ from lighthead.inference.images import read_image, write_image
 from lighthead.inference.inputs import IMAGE_SUFFIXES
 from lighthead.inference.jobs.options import InferOptions
 from lighthead.inference.jobs.run import infer
+from lighthead.inference.results import Detections
 
 STAGE_IMAGES = 60
 """Images on which single stages are timed."""
@@ -93,7 +95,7 @@ def time_stages(detector: Detector, paths: Sequence[Path], folder: Path) -> Stag
 
 
 def run_speed(
-    args: argparse.Namespace, model: str, paths: list[Path], draw: bool, workers
+    args: argparse.Namespace, model: str, paths: list[Path], draw: bool, workers: int | None
 ) -> float:
     """Images per second of one run, without loading the model."""
     with tempfile.TemporaryDirectory() as out, contextlib.redirect_stdout(io.StringIO()) as said:
@@ -177,18 +179,22 @@ def measure_memory(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         link_images(list(small_images(folder / 'sources')), folder / 'in', args.memory)
-        note = watch_memory(args.memory, lambda *size: (sizes.append(size), print(*size)))
-        stream = Detector._finish
 
-        def finish(*given):
+        def report(number: int, resident: float) -> None:
+            sizes.append((number, resident))
+            print(number, resident)
+
+        note, plain = watch_memory(args.memory, report), Detector._finish
+
+        def finish(*given: Any) -> Detections:
             note()
-            return stream(*given)
+            return plain(*given)
 
-        Detector._finish = finish
         options = InferOptions(args.checkpoint, [str(folder / 'in')], str(folder / 'out'))
         options.threads, options.batch_size = args.threads, args.batch_size
         options.device, options.no_save_vis = args.device, not args.draw
-        assert infer(options) == 0
+        with mock.patch.object(Detector, '_finish', finish):
+            assert infer(options) == 0
     early = next(size for number, size in sizes if number >= 1000)
     last = sizes[-1][1]
     print(f'{early:.0f} MiB at image 1000, {last:.0f} MiB at {args.memory}: x {last / early:.3f}')

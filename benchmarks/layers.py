@@ -10,7 +10,7 @@ activations that were not fused, depthwise kernels, reordering.
 import json
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +74,12 @@ def table_of(layers: Layers, title: str) -> Table:
     for name in ('kind', 'kernel', 'layers', 'ms', 'share'):
         table.add_column(name, justify='left' if name in ('kind', 'kernel') else 'right')
     total = sum(layer[3] for layer in layers)
-    times, counts = Counter(), Counter()
+    times: dict[tuple[str, str], float] = defaultdict(float)
+    counts: dict[tuple[str, str], int] = defaultdict(int)
     for _, kind, kernel, microseconds in layers:
         times[kind, kernel] += microseconds
         counts[kind, kernel] += microseconds > 0
-    for key, value in times.most_common():
+    for key, value in sorted(times.items(), key=lambda entry: entry[1], reverse=True):
         if value >= total / 1000:
             numbers = (f'{counts[key]}', f'{value / 1e3:.2f}', f'{value / total:.1%}')
             table.add_row(*key, *numbers)

@@ -56,7 +56,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         files = export_all(args.checkpoint, Path(name), None)
-        starts = {'torch': (args.checkpoint, None)}
+        starts: dict[str, tuple[Path, str | None]] = {'torch': (args.checkpoint, None)}
         starts |= {RUNTIMES[kind]: (path, None) for kind, path in files.items()}
         if 'openvino' in files:
             cache = str(Path(name) / 'cache')
@@ -65,8 +65,7 @@ def main() -> None:
         numbers: dict[str, list[list[float]]] = {key: [] for key in starts}
         for number in range(args.rounds):
             for key in list(starts)[:: -1 if number % 2 else 1]:
-                path, cache = starts[key]
-                numbers[key].append(start(path, args.threads, args.image, cache))
+                numbers[key].append(start(starts[key][0], args.threads, args.image, starts[key][1]))
     table = Table(title=f'median of {args.rounds} starts, {args.threads} threads')
     table.add_column('backend')
     for column in COLUMNS:

@@ -48,7 +48,7 @@ def calls_of(
 ) -> dict[str, Callable[[], None]]:
     """The settings of one backend as calls."""
     whole = open_with(threads)[backend]
-    calls = {
+    calls: dict[str, Callable[[], None]] = {
         f'{backend}: batch {size}': partial(run_batches, whole, size, threads, images)
         for size in BATCHES
     }

@@ -6,11 +6,14 @@ bits on the tensor cores of GPUs since 2020, which is what cuDNN does by itself.
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from lighthead.errors import UserError
+
+Module = TypeVar('Module', bound=nn.Module)
 
 PRECISIONS = {
     'fp32': torch.float32,
@@ -66,3 +69,8 @@ def tf32(allowed: bool) -> Iterator[None]:
     finally:
         for switch, value in zip(switches, before, strict=True):
             switch.allow_tf32 = value
+
+
+def in_memory_format(module: Module, layout: torch.memory_format) -> Module:
+    """The module, whose convolutions' weights are brought into this memory format in place."""
+    return module.to(memory_format=layout)  # type: ignore[call-overload]  # torch's types lack it

@@ -16,7 +16,7 @@ from lighthead.deploy.fixed_size import fixed_size_detector, pack, unpack
 from lighthead.deploy.fold_norms import fold_norms
 from lighthead.deploy.fused_conv import fuse_convs, fusion_works
 from lighthead.deploy.model_settings import is_supported
-from lighthead.deploy.precision import PRECISIONS, check_precision, tf32
+from lighthead.deploy.precision import PRECISIONS, check_precision, in_memory_format, tf32
 from lighthead.deploy.stages import DetectorStages, Outputs
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.backend import Backend, RawDetections
@@ -168,8 +168,7 @@ def on_device(
 ) -> DetectorStages:
     """The stages on a device, their convolutions in a type and memory format."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    stages = stages.eval().convolve_in(dtype).to(device)
-    return stages.to(memory_format=layout)  # type: ignore[call-overload]  # torch leaves it out
+    return in_memory_format(stages.eval().convolve_in(dtype).to(device), layout)
 
 
 def to_arrays(outputs: Outputs) -> list[RawDetections]:

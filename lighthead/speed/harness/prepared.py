@@ -8,6 +8,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from lighthead.deploy.fold_norms import fold_norms
+from lighthead.deploy.precision import in_memory_format
 from lighthead.errors import UserError
 from lighthead.speed.harness.conditions import Conditions
 
@@ -30,7 +31,7 @@ def place(model: Network, conditions: Conditions) -> Network:
         fold_norms(model)
     model.requires_grad_(False)
     if conditions.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+        in_memory_format(model, torch.channels_last)
     return model
 
 
