@@ -1,7 +1,5 @@
 """COCO box metrics (https://cocodataset.org/#detection-eval) that handle empty or odd results."""
 
-import contextlib
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,18 +15,15 @@ from terminaltables import AsciiTable
 from lighthead.data.clean import CLEANED, CleanCOCO
 from lighthead.data.parsed_once import forget
 from lighthead.errors import UserError
+from lighthead.evaluation.coco_eval import (
+    AREAS,
+    PRECISIONS,
+    average_precision,
+    average_recall,
+    evaluate_boxes,
+)
 from lighthead.evaluation.proposal_recall import count_recalled, proposal_recall
 from lighthead.files import write_text_file
-
-AREAS = ('all', 'small', 'medium', 'large')
-PRECISIONS = {  # name: (IoU threshold or None for all, area)
-    'mAP': (None, 'all'),
-    'mAP_50': (0.5, 'all'),
-    'mAP_75': (0.75, 'all'),
-    'mAP_s': (None, 'small'),
-    'mAP_m': (None, 'medium'),
-    'mAP_l': (None, 'large'),
-}
 
 
 @METRICS.register_module()
@@ -171,34 +166,21 @@ class CocoDetMetric(CocoMetric):
         return detections
 
     def _evaluate(self, detections: Sequence[dict]) -> COCOeval:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-            if detections:
-                results = self._coco_api.loadRes([dict(detection) for detection in detections])
-            else:
-                results = CleanCOCO()
-                results.dataset = {**self._coco_api.dataset, 'annotations': []}
-                results.createIndex()
-            evaluation = COCOeval(self._coco_api, results, 'bbox')
-            ids = self._coco_api.category_ids(self.dataset_meta['classes'])
-            evaluation.params.catIds = [cat_id for cat_id in ids if cat_id is not None]
-            evaluation.params.imgIds = self._coco_api.get_img_ids()
-            evaluation.params.maxDets = list(self.proposal_nums)
-            evaluation.params.iouThrs = self.iou_thrs
-            evaluation.evaluate()
-            evaluation.accumulate()
-        return evaluation
+        ids = self._coco_api.category_ids(self.dataset_meta['classes'])
+        known = [category_id for category_id in ids if category_id is not None]
+        return evaluate_boxes(self._coco_api, detections, known, self.iou_thrs, self.proposal_nums)
 
     def _figures(self, evaluation: COCOeval, logger: MMLogger) -> dict[str, float]:
-        precision, recall = evaluation.eval['precision'], evaluation.eval['recall']
         figures = {
-            name: self._precision(precision, iou, area) for name, (iou, area) in PRECISIONS.items()
+            name: average_precision(evaluation, iou, area)
+            for name, (iou, area) in PRECISIONS.items()
         }
         for number, count in enumerate(self.proposal_nums):
-            figures[f'AR@{count}'] = _mean(recall[:, :, 0, number])
+            figures[f'AR@{count}'] = average_recall(evaluation, number)
         for area in AREAS[1:]:
             name = f'AR_{area[0]}@{self.proposal_nums[-1]}'
-            figures[name] = _mean(recall[:, :, AREAS.index(area), -1])
-        logger.info('\n' + self._summary_table(figures, precision))
+            figures[name] = average_recall(evaluation, area=area)
+        logger.info('\n' + self._summary_table(figures, evaluation))
         metrics: dict[str, float] = {}
         if self.classwise:
             metrics, table = self._per_class(evaluation)
@@ -212,14 +194,7 @@ class CocoDetMetric(CocoMetric):
         logger.info(f'bbox_mAP_copypaste: {copypaste}')
         return metrics
 
-    def _precision(self, precision: np.ndarray, iou: float | None, area: str) -> float:
-        """Mean over recall and classes of ``precision`` (IoU, recall, class, area, max dets)."""
-        values = precision[..., AREAS.index(area), -1]
-        if iou is not None:
-            values = values[np.isclose(self.iou_thrs, iou)]
-        return _mean(values)
-
-    def _summary_table(self, figures: dict[str, float], precision: np.ndarray) -> str:
+    def _summary_table(self, figures: dict[str, float], evaluation: COCOeval) -> str:
         last = self.proposal_nums[-1]
         span = f'{self.iou_thrs[0]:.2f}:{self.iou_thrs[-1]:.2f}'
         rows = [['figure', 'IoU', 'area', 'max detections', 'value']]
@@ -231,13 +206,10 @@ class CocoDetMetric(CocoMetric):
                 kind, count = name.split('@')
                 area = next((a for a in AREAS[1:] if kind == f'AR_{a[0]}'), 'all')
                 rows.append([name, span, area, count, f'{value:.3f}'])
-        per_iou = (
-            f'{iou:.2f}: {self._precision(precision, iou, "all"):.3f}' for iou in self.iou_thrs
-        )
+        per_iou = (f'{iou:.2f}: {average_precision(evaluation, iou):.3f}' for iou in self.iou_thrs)
         return f'{AsciiTable(rows).table}\nAP per IoU  ' + '  '.join(per_iou)
 
     def _per_class(self, evaluation: COCOeval) -> tuple[dict[str, float], str]:
-        precision = evaluation.eval['precision']
         counts = dict.fromkeys(evaluation.params.catIds, 0)
         for annotation in self._coco_api.anns.values():
             if annotation['category_id'] in counts and not annotation['iscrowd']:
@@ -246,14 +218,7 @@ class CocoDetMetric(CocoMetric):
         rows = [['category', 'boxes', *(name.replace('mAP', 'AP') for name in PRECISIONS)]]
         for number, (category_id, boxes) in enumerate(counts.items()):
             name = self._coco_api.cats[category_id]['name']
-            own = precision[:, :, number : number + 1]
-            values = [self._precision(own, iou, area) for iou, area in PRECISIONS.values()]
+            values = [average_precision(evaluation, *at, number) for at in PRECISIONS.values()]
             metrics[f'{name}_precision'] = values[0]
             rows.append([name, str(boxes), *(f'{v:.3f}' if v >= 0 else '-' for v in values)])
         return metrics, AsciiTable(rows).table
-
-
-def _mean(values: np.ndarray) -> float:
-    """Mean of the entries that have ground truth, -1 where none has."""
-    values = values[values > -1]
-    return float(values.mean()) if values.size else -1.0

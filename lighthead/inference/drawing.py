@@ -1,7 +1,7 @@
 """Boxes with class names and scores, drawn to be read on images of any size."""
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -40,12 +40,16 @@ def class_colour(label: int) -> tuple[int, int, int]:
 
 
 def draw_detections(
-    image: np.ndarray, detections: 'Detections', with_scores: bool = True
+    image: np.ndarray,
+    detections: 'Detections',
+    with_scores: bool = True,
+    colour_of: Callable[[int], tuple[int, int, int]] = class_colour,
 ) -> np.ndarray:
     """A copy of a BGR image (H, W, 3) with the detections drawn into it.
 
     Line width and text grow with the image. Labels stay inside it and do not cover
     each other where there is room; detections with higher scores are placed first.
+    ``colour_of`` gives the colour (B, G, R) of a label.
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
@@ -56,7 +60,7 @@ def draw_detections(
     order = range(len(detections))
     for index in reversed(order):  # the highest score on top
         x1, y1, x2, y2 = corners[index]
-        colour = class_colour(int(detections.labels[index]))
+        colour = colour_of(int(detections.labels[index]))
         cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, line)
     taken: list[Rect] = []
     for index in order:
@@ -66,7 +70,7 @@ def draw_detections(
         mask = text_mask(f'{detections.names[index]}{ending}', f'#{label}{ending}', font_size)
         position = _label_position(corners[index], mask.shape, line, canvas.shape, taken)
         taken.append(position)
-        _paint_label(canvas, position, mask, class_colour(label))
+        _paint_label(canvas, position, mask, colour_of(label))
     return canvas
 
 

@@ -1,6 +1,7 @@
 """Charts as PNG files, drawn with matplotlib."""
 
 import io
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from lighthead.report.page import Bars, Chart, Interval, Lines
+from lighthead.report.page import Bars, Chart, Heatmap, Interval, Lines
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -62,13 +63,15 @@ def render(chart: Chart) -> bytes:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=chart.size, layout='constrained', facecolor='white')
         shape = len(chart.panels), len(chart.panels[0])
-        share_y = not isinstance(chart.panels[0][0], Lines)
+        share_y = isinstance(chart.panels[0][0], Bars)
         grid = figure.subplots(*shape, squeeze=False, sharey=share_y)
         for line, panels in enumerate(chart.panels):
             for place, panel in enumerate(panels):
                 axes = grid[line][place]
                 if isinstance(panel, Lines):
                     _lines(axes, panel)
+                elif isinstance(panel, Heatmap):
+                    _heatmap(axes, panel)
                 else:
                     _bars(axes, panel, chart)
                 _finish_axes(axes, chart, panel.title, line == shape[0] - 1, place == 0)
@@ -168,3 +171,20 @@ def _lines(axes: Axes, panel: Lines) -> None:
                 label=label_text(label),
                 zorder=3 if stands_out else 2,
             )
+    if panel.unit_square:
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
+
+
+def _heatmap(axes: Axes, panel: Heatmap) -> None:
+    values = [[math.nan if value is None else value for value in row] for row in panel.values]
+    axes.imshow(values, cmap='Blues', vmin=0, vmax=1, aspect='auto')
+    axes.set_xticks(range(len(panel.columns)), map(label_text, panel.columns), rotation=40)
+    for tick in axes.get_xticklabels():
+        tick.set(ha='right', rotation_mode='anchor')
+    axes.set_yticks(range(len(panel.rows)), map(label_text, panel.rows))
+    axes.grid(visible=False)
+    for row, texts in enumerate(panel.texts):
+        for column, text in enumerate(texts):
+            is_dark = (panel.values[row][column] or 0) > 0.6
+            colour = 'white' if is_dark else LINE
+            axes.text(column, row, text, ha='center', va='center', color=colour, fontsize=9)

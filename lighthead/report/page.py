@@ -42,12 +42,28 @@ class Lines:
 
     Attributes:
         markers: Whether each point has a marker: not for curves of hundreds of points.
+        unit_square: Whether both axes go from 0 to 1.
     """
 
     title: str
     series: Mapping[str, Sequence[tuple[float, float]]]
     emphasised: str = ''
     markers: bool = True
+    unit_square: bool = False
+
+
+@dataclass
+class Heatmap:
+    """A table of shares 0..1 as coloured cells, each with its text; None leaves a cell empty."""
+
+    title: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: Sequence[Sequence[float | None]]
+    texts: Sequence[Sequence[str]]
+
+
+Panel = Bars | Lines | Heatmap
 
 
 @dataclass
@@ -65,7 +81,7 @@ class Chart:
 
     name: str
     caption: str
-    panels: Sequence[Sequence[Bars | Lines]]
+    panels: Sequence[Sequence[Panel]]
     xlabel: str = ''
     ylabel: str = ''
     horizontal: bool = False
