@@ -1,6 +1,7 @@
 """Two runs on the same ground truth, side by side: what got better and what got worse."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -85,14 +86,18 @@ def _differences(
     first: Evaluated,
     second: Evaluated,
 ) -> Table:
-    cells, marks = [], {}
+    cells, marks = [], dict[str, Literal['good', 'bad']]()
     for name, before, after in rows:
         text = '-' if min(before, after) < 0 else f'{after - before:+.3f}'
         if text != '-' and abs(after - before) > LEAST:
-            marks[text] = 'good' if after > before else 'bad'
+            marks[text] = _mark(before, after)
         cells.append((name, figure(before), figure(after), text))
     columns = (what, first.name, second.name, 'difference')
     return Table(title, columns, cells, marks=marks)
+
+
+def _mark(before: float, after: float) -> Literal['good', 'bad']:
+    return 'good' if after > before else 'bad'
 
 
 def _image_section(
@@ -101,7 +106,7 @@ def _image_section(
     pairs = [(a, b) for a, b in zip(*outcomes) if a.f1 != b.f1]
     pairs.sort(key=lambda pair: pair[1].f1 - pair[0].f1)
     chosen = [*pairs[:MOST_ROWS], *pairs[MOST_ROWS:][-MOST_ROWS:]]
-    marks = {f'{b.f1 - a.f1:+.2f}': 'good' if b.f1 > a.f1 else 'bad' for a, b in chosen}
+    marks = {f'{b.f1 - a.f1:+.2f}': _mark(a.f1, b.f1) for a, b in chosen}
     rows = [
         (a.image['file_name'], f'{a.f1:.2f}', f'{b.f1:.2f}', f'{b.f1 - a.f1:+.2f}')
         for a, b in chosen
@@ -121,13 +126,11 @@ def _picture(
     runs: Sequence[Evaluated], pair: tuple[ImageOutcome, ImageOutcome], title: str
 ) -> Picture | None:
     """Both runs' drawings next to each other; None where the image cannot be read."""
-    if runs[0].img_dir is None:
-        return None
-    drawn = [draw_outcome(run, outcome) for run, outcome in zip(runs, pair)]
-    if any(image is None for image in drawn):
+    left, right = (draw_outcome(run, outcome) for run, outcome in zip(runs, pair))
+    if left is None or right is None:
         return None
     caption = (
         f'{title}: {pair[0].image["file_name"]}; left {runs[0].name}, F1 {pair[0].f1:.2f}, '
         f'right {runs[1].name}, {pair[1].f1:.2f}'
     )
-    return Picture(caption, encode_jpeg(np.hstack(drawn)))
+    return Picture(caption, encode_jpeg(np.hstack([left, right])))

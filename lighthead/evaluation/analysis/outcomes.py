@@ -1,6 +1,7 @@
 """What a detector does at one score threshold, image by image, and which classes it confuses."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -89,7 +90,9 @@ def _in_crowd(detection: dict, crowds: list[dict]) -> bool:
     return bool((box_overlaps([detection], own, crowds=True) >= IOU).any())
 
 
-def box_overlaps(detections: list[dict], objects: list[dict], crowds: bool = False) -> np.ndarray:
+def box_overlaps(
+    detections: Sequence[dict], objects: Sequence[dict], crowds: bool = False
+) -> np.ndarray:
     """IoU (D, G) of COCO's boxes; with crowds the share of the detection that lies inside."""
     if not detections or not objects:
         return np.zeros((len(detections), len(objects)))

@@ -1,7 +1,6 @@
 """Images of a report, with what is right, wrong and missed in them."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -53,9 +52,11 @@ def draw_outcomes(
 
 
 def draw_outcome(evaluated: Evaluated, outcome: ImageOutcome) -> np.ndarray | None:
-    """The image (H, W, 3), BGR, its long side at most :data:`LONG_SIDE`; None if unreadable."""
+    """The image (H, W, 3), BGR, its long side at most :data:`LONG_SIDE`; None if it cannot be read."""
+    if evaluated.img_dir is None:
+        return None
     try:
-        image = read_image(Path(evaluated.img_dir) / outcome.image['file_name'])
+        image = read_image(evaluated.img_dir / outcome.image['file_name'])
     except ImageError:
         return None
     height, width = image.shape[:2]

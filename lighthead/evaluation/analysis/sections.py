@@ -75,7 +75,7 @@ def class_section(evaluated: Evaluated, matches: Sequence[ClassMatches]) -> Sect
     return Section('Classes', tables=[table])
 
 
-def _best_cells(best: Best) -> tuple[str, str, str, str]:
+def _best_cells(best: Best) -> tuple[str, ...]:
     values = (best.f1, best.threshold, best.precision, best.recall)
     return tuple('-' if best.threshold is None else f'{value:.3f}' for value in values)
 
