@@ -52,7 +52,7 @@ def draw_outcomes(
 
 
 def draw_outcome(evaluated: Evaluated, outcome: ImageOutcome) -> np.ndarray | None:
-    """The image (H, W, 3), BGR, its long side at most :data:`LONG_SIDE`; None if it cannot be read."""
+    """The image (H, W, 3), BGR, at most :data:`LONG_SIDE` long; None if it cannot be read."""
     if evaluated.img_dir is None:
         return None
     try:
