@@ -85,7 +85,8 @@ def add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--init',
         metavar='WEIGHTS',
-        help='start the backbone from a file, or from e.g. torchvision://shufflenet_v2_x1_0',
+        help="start from a detector's name or file (all weights that fit), or the backbone from "
+        'a file, or from e.g. torchvision://shufflenet_v2_x1_0',
     )
 
 

@@ -6,7 +6,7 @@ from lighthead.commands import arguments
 
 EXAMPLES = """
   lighthead train lighthead_shufflev2star --data-root data/coco
-  lighthead train finetune/lighthead_shufflev2star_x0_5 --data-root my_data --img-scale 640 400
+  lighthead train finetune/lighthead_modern --data-root my_data --auto
   torchrun --nproc_per_node=8 -m lighthead train CONFIG --launcher pytorch
 """
 
@@ -17,6 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--work-dir', help='logs and checkpoints (work_dirs/<config>)')
     arguments.add_data_root(parser)
     arguments.add_division(parser)
+    parser.add_argument(
+        '--auto',
+        action='store_true',
+        help='choose input size, batch size, steps and more by the data, and say why',
+    )
     arguments.add_resume(parser)
     arguments.add_load_from(parser)
     arguments.add_init(parser)

@@ -35,6 +35,7 @@ from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg, start_from_detector
 from lighthead.weights.facts import ImageFacts
 from lighthead.weights.sources import META_KEY as FACTS_KEY
+from lighthead.zoo.locate import locate_model
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -69,9 +70,12 @@ def check_training(
     """
     cfg, folder = _start(config, work_dir, launcher)
     checkpoint = _prepare_resume(cfg, resume, folder)
-    if cfg.get('load_from') and not Path(cfg.load_from).is_file():
-        raise UserError(f'load_from: there is no checkpoint {cfg.load_from}.')
-    notes = [*notes_on_use(cfg), *check_datasets(cfg, ('train', 'val'))]
+    if cfg.get('load_from'):
+        cfg.load_from = str(locate_model(cfg.load_from))
+        if not Path(cfg.load_from).is_file():
+            raise UserError(f'load_from: there is no checkpoint {cfg.load_from}.')
+    notes = [f'--auto: {line}' for line in cfg.get('auto_choices', ())]
+    notes += [*notes_on_use(cfg), *check_datasets(cfg, ('train', 'val'))]
     join_processes(cfg)
     data = check_data(cfg)
     if checkpoint is None:

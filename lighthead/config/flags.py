@@ -1,24 +1,32 @@
 """What the flags of the command line change in a config: one function each, in place.
 
 They are applied in the order of :data:`FLAGS`, over the config and before
-``--cfg-options``. A flag's name on the command line is its name here.
+``--cfg-options``; ``--auto`` is the last, and leaves alone what others set. A flag's name on the
+command line is its name here.
 """
 
 import argparse
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from lighthead.checkpoint.specification import META_KEY, SPECS, read_specification
+from lighthead.config.auto import set_auto
 from lighthead.config.image_scale import LOADERS, set_img_scale
-from lighthead.config.read import Change
+from lighthead.config.read import Change, parse_cfg_options
+from lighthead.config.schedule import set_epochs
 from lighthead.data.layout import apply_data_root, num_classes_fields
 from lighthead.engine.amp import apply_amp
 from lighthead.errors import UserError
 from lighthead.weights import from_scratch
+from lighthead.weights.files import read_weight_file
+from lighthead.zoo.entries import entries
+from lighthead.zoo.hub import HUB
 
 DIVISIONS = ('val_fraction', 'fold')
 """Flags that say how the data of ``--data-root`` is divided."""
@@ -36,10 +44,12 @@ def changes_of(args: argparse.Namespace, but: Collection[str] = ()) -> list[Chan
     division = {name: value for name, value in division.items() if value is not None}
     if division and not given.get('data_root'):
         raise UserError(f'--{next(iter(division)).replace("_", "-")} needs --data-root.')
+    given = {k: value for k, value in given.items() if value is not None and value is not False}
+    more = dict(data_root=division)
+    if given.get('auto'):
+        more['auto'] = dict(given=given, options=parse_cfg_options(args.cfg_options))
     return [
-        partial(FLAGS[name], value=value, **(division if name == 'data_root' else {}))
-        for name, value in given.items()
-        if value is not None and value is not False
+        partial(FLAGS[name], value=value, **more.get(name, {})) for name, value in given.items()
     ]
 
 
@@ -81,6 +91,8 @@ def set_width(cfg: Config, value: float) -> None:
     if init_cfg and TORCHVISION.match(str(init_cfg.get('checkpoint'))):
         new = f'{value:.1f}'.replace('.', '_')
         init_cfg.checkpoint = TORCHVISION.sub(rf'\g<1>{new}', init_cfg.checkpoint)
+    if list(before) != list(after.values()):
+        cfg.load_from = None  # the config's detector has another width
 
 
 def backbone_channels(backbone_cfg: Mapping) -> tuple[int, ...]:
@@ -99,46 +111,42 @@ def _replace_channels(node: object, new: Mapping[int, int]) -> None:
             elif isinstance(value, int):
                 node[key] = new.get(value, value)
             else:
-                node[key] = [new.get(channels, channels) for channels in value]
+                node[key] = type(value)(new.get(channels, channels) for channels in value)
     elif isinstance(node, list | tuple):
         for item in node:
             _replace_channels(item, new)
 
 
 def set_init(cfg: Config, value: str) -> None:
-    """Other weights for the backbone to start from."""
+    """Other weights to start from: all those of a detector of this kind, or a backbone's."""
+    if _is_detector(value, cfg.model.type):
+        cfg.load_from = value
+        return
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=value)
+    cfg.load_from = None
+
+
+def _is_detector(value: str, kind: str) -> bool:
+    """Whether weights are a named detector, or a checkpoint of a detector of type ``kind``."""
+    if kind not in SPECS:  # a classifier
+        return False
+    if value in entries() or value.startswith(HUB):
+        return True
+    if not Path(value).is_file():
+        return False  # whoever reads it says so
+    meta = read_weight_file(Path(value)).meta
+    return META_KEY in meta and read_specification(meta, value).detector.type == kind
 
 
 def set_from_scratch(cfg: Config, value: bool) -> None:
     """No weights: norms train, nothing is frozen."""
     from_scratch(cfg.model)
+    cfg.load_from = None
 
 
 def set_load_from(cfg: Config, value: str) -> None:
     """Start from all weights of a detector's checkpoint."""
     cfg.load_from = value
-
-
-def set_epochs(cfg: Config, value: int) -> None:
-    """Another number of epochs; what schedules count in epochs moves in proportion."""
-    loop = cfg.train_cfg
-    if 'max_epochs' not in loop:
-        counted = next((key for key in loop if key.startswith('max_')), 'no epochs')
-        raise UserError(
-            f'--epochs: the config counts {counted}: --cfg-options train_cfg.{counted}=N.'
-        )
-    ratio = value / loop.max_epochs
-    loop.max_epochs = value
-    for scheduler in cfg.param_scheduler:
-        if not scheduler.get('by_epoch', True):
-            continue
-        for key in ('begin', 'end', 'T_max'):
-            if scheduler.get(key):
-                scheduler[key] = max(1, round(scheduler[key] * ratio))
-        if 'milestones' in scheduler:
-            moved = {max(1, round(epoch * ratio)) for epoch in scheduler['milestones']}
-            scheduler['milestones'] = sorted(moved)
 
 
 def set_batch_size(cfg: Config, value: int) -> None:
@@ -198,5 +206,6 @@ FLAGS: dict[str, Callable[..., None]] = {
     'seed': set_seed,
     'amp': set_amp,
     'ema': set_ema,
+    'auto': set_auto,
 }
 """Names of flags, as they are in the parsed arguments, and what they change."""

@@ -23,13 +23,23 @@ def set_img_scale(cfg: Config, value: Sequence[int]) -> None:
     if test is None:
         raise UserError('--img-scale: the config has no Resize for the test: use --cfg-options.')
     factor = min(new) / min(test)
-    transforms = {id(t): t for t in _transforms(_pipelines(cfg, LOADERS))}
-    for transform in transforms.values():
+    for transform in transforms_of(cfg, LOADERS):
         if transform.get('type') in RESIZES:
             transform['scale'] = new
         elif transform.get('type') == MULTI_SCALE:
             scales = transform['scales']
             transform['scales'] = [tuple(round(side * factor) for side in s) for s in scales]
+
+
+def transforms_of(cfg: Config, loaders: Sequence[str]) -> list[dict]:
+    """The transforms of the pipelines of some loaders, each once, to change them in place."""
+    return list({id(t): t for t in _transforms(_pipelines(cfg, loaders))}.values())
+
+
+def input_side(cfg: Config) -> int | None:
+    """The longer side of the images in the test; None where no Resize says it."""
+    scale = _resize_of(_pipelines(cfg, LOADERS[1:]) or _pipelines(cfg, LOADERS[:1]))
+    return scale and max(scale)
 
 
 def _resize_of(pipelines: Sequence[Any]) -> tuple[int, int] | None:

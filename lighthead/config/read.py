@@ -2,7 +2,8 @@
 
 Precedence, lowest first: the config with its bases, ``--data-root``, the flags
 of :data:`lighthead.config.flags.FLAGS` (``--epochs``, ``--img-scale``, ...),
-``--cfg-options``. Nothing is looked up on disk apart from the files that these name.
+``--cfg-options``; ``--auto`` lies below the other flags. Nothing is looked up on disk apart from
+the files that these name.
 """
 
 import argparse
@@ -32,12 +33,7 @@ class RunConfig:
         """This config with changes, in place; see :func:`read`."""
         for change in changes:
             change(self.cfg)
-        if cfg_options:
-            check_option_keys(self.cfg, cfg_options)
-            try:
-                self.cfg.merge_from_dict(dict(cfg_options))
-            except (KeyError, TypeError, IndexError) as error:
-                raise UserError(f'--cfg-options does not fit {self.path}: {error}.') from error
+        merge_options(self.cfg, cfg_options or {})
         return self
 
 
@@ -57,6 +53,21 @@ def read(
     path = find_config(name)
     cfg = read_file(path)
     return RunConfig(cfg, path).changed(changes, cfg_options)
+
+
+def merge_options(cfg: Config, options: Mapping) -> None:
+    """Merge dotted keys and their values into a config, in place.
+
+    Raises:
+        UserError: one does not fit it.
+    """
+    if not options:
+        return
+    check_option_keys(cfg, options)
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (KeyError, TypeError, IndexError) as error:
+        raise UserError(f'--cfg-options does not fit {cfg.filename}: {error}.') from error
 
 
 def read_file(path: Path) -> Config:

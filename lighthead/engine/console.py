@@ -57,7 +57,8 @@ class ConsoleHook(Hook):
         images = f'Training on {len(runner.train_dataloader.dataset)} images'
         if runner.val_loop is not None:
             images += f', validating on {len(runner.val_dataloader.dataset)}'
-        self._print(f'{images}; {runner.step_size.images} per step. Log: {runner.logger.log_file}')
+        steps = f'{runner.step_size.images} per step, {runner.max_iters} iterations'
+        self._print(f'{images}; {steps}. Log: {runner.logger.log_file}')
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None

@@ -20,6 +20,29 @@ from lighthead.engine.loop import ResumableEpochLoop
 from lighthead.engine.step_size import step_size
 from lighthead.errors import UserError
 
+AUTO = 'auto'
+STEP_IMAGES = 8
+"""Images per step that :func:`choose_steps` counts with."""
+STEPS_PER_ROOT = 60
+"""100 images: 600 steps (48 epochs); 1000: 1900 (15 epochs); 10,000: 6000 (5 epochs)."""
+LEAST_STEPS, MOST_STEPS = 300, 30_000
+VALIDATIONS = 15
+"""How often a training validates whose steps are chosen."""
+
+
+def choose_steps(images: int, step_images: int = STEP_IMAGES) -> int:
+    """How many steps to train that starts from trained weights.
+
+    It needs neither a fixed number of steps nor a fixed number of epochs; the images that are seen
+    grow with the square root of the images that there are.
+
+    Args:
+        images: Training images.
+        step_images: Images per step.
+    """
+    steps = min(max(STEPS_PER_ROOT * math.sqrt(images), LEAST_STEPS), MOST_STEPS)
+    return max(1, round(steps * STEP_IMAGES / step_images))
+
 
 @LOOPS.register_module()
 class OptimizerStepLoop(ResumableEpochLoop):
@@ -28,9 +51,9 @@ class OptimizerStepLoop(ResumableEpochLoop):
     For pretraining, and for data sets so small that a number of epochs says little.
 
     Args:
-        max_steps: Optimizer steps.
+        max_steps: Optimizer steps; ``'auto'``: by the number of images (:func:`choose_steps`).
         val_steps: Validate at the ends of epochs that are about so many steps apart;
-            replaces ``val_interval``.
+            replaces ``val_interval``. ``'auto'``: 15 times in the training.
         kwargs: As mmengine's EpochBasedTrainLoop (``val_interval``, ...).
     """
 
@@ -38,8 +61,8 @@ class OptimizerStepLoop(ResumableEpochLoop):
         self,
         runner: Runner,
         dataloader: Any,
-        max_steps: int,
-        val_steps: int | None = None,
+        max_steps: int | str,
+        val_steps: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(runner, dataloader, max_epochs=1, **kwargs)
@@ -48,7 +71,12 @@ class OptimizerStepLoop(ResumableEpochLoop):
                 'There are fewer training images than one batch of all processes: '
                 'lower train_dataloader.batch_size.'
             )
-        accumulated = step_size(runner.cfg, self.dataloader, runner.world_size).accumulated
+        step = step_size(runner.cfg, self.dataloader, runner.world_size)
+        accumulated = step.accumulated
+        if max_steps == AUTO:
+            max_steps = choose_steps(len(self.dataloader.dataset), step.images)
+        if val_steps == AUTO:
+            val_steps = max(1, max_steps // VALIDATIONS)
         self._max_iters = max_steps * accumulated
         self._max_epochs = math.ceil(self._max_iters / len(self.dataloader))
         if val_steps is not None:

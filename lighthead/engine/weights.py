@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from lighthead.engine.training_state import dataset_meta
 from lighthead.errors import UserError
 
+CLASS_SCORES = ('roi_head.bbox_head.fc_cls.weight', 'roi_head.bbox_head.fc_cls.bias')
+"""Weights with a row for each class."""
+
 
 def load_weights(runner: Runner, checkpoint: dict, path: Any, exact: bool) -> None:
     """Load ``checkpoint['state_dict']`` into ``runner.bare_model``; hooks take their part.
@@ -23,6 +26,8 @@ def load_weights(runner: Runner, checkpoint: dict, path: Any, exact: bool) -> No
             holds, or if less than half of the weights fit.
     """
     model = runner.bare_model
+    if not exact:
+        _match_class_scores(runner, checkpoint)
     fitting, differing, missing = split_by_shape(model, checkpoint['state_dict'])
     if exact and (differing or missing):
         raise UserError(_does_not_fit(checkpoint, path, differing, missing))
@@ -35,6 +40,47 @@ def load_weights(runner: Runner, checkpoint: dict, path: Any, exact: bool) -> No
     checkpoint['state_dict'] = fitting
     runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)  # EMA swaps weights here
     model.load_state_dict(checkpoint['state_dict'], strict=False)
+
+
+def _match_class_scores(runner: Runner, checkpoint: dict) -> None:
+    """Put the rows of the class scores in the order of the data's classes, in place."""
+    own, weights = runner.bare_model.state_dict(), checkpoint['state_dict']
+    names = [name for name in CLASS_SCORES if name in own and name in weights]
+    trained = (checkpoint['meta'].get('dataset_meta') or {}).get('classes') or ()
+    now = dataset_meta(runner.train_dataloader.dataset)['classes'] if names else ()
+    if not names or not trained or list(trained) == list(now):
+        return
+    for name in names:
+        weights[name] = rows_by_class(weights[name], own[name], trained, now)
+    known = [name for name in now if name in trained]
+    runner.logger.info(
+        f'Class scores taken from the checkpoint: {", ".join(known) or "none"}; '
+        f'{len(now) - len(known)} classes start anew.'
+    )
+
+
+def rows_by_class(given: Tensor, own: Tensor, trained: Sequence[str], now: Sequence[str]) -> Tensor:
+    """The rows of a layer of class scores for other classes: known ones given, new ones own.
+
+    Args:
+        given: Of the classes ``trained``; one more row is that of the background.
+        own: Likewise of the classes ``now``.
+
+    Returns:
+        Rows for ``now``; ``given`` as it is where its rows are not one per class.
+    """
+    background = len(own) - len(now)
+    if background not in (0, 1) or len(given) - len(trained) != background:
+        return given
+    if given.shape[1:] != own.shape[1:]:
+        return given
+    rows = own.clone()
+    for index, name in enumerate(now):
+        if name in trained:
+            rows[index] = given[list(trained).index(name)]
+    if background:
+        rows[-1] = given[-1]
+    return rows
 
 
 def check_resumed_classes(checkpoint: dict, path: Any, dataset: Any) -> None:

@@ -11,6 +11,7 @@ from lighthead.config.flags import LOADERS, changes_of
 from lighthead.config.names import config_names
 from lighthead.config.read import parse_cfg_options, read
 from lighthead.errors import UserError
+from lighthead.zoo.entries import find
 
 from ..data.formats.builders import YOLO_LINE, write_image, write_text
 
@@ -18,6 +19,7 @@ MAIN = 'lighthead_shufflev2star'
 DEMO = 'lighthead_shufflev2star_demo'
 MULTI_SCALE = 'recipes/lighthead_shufflev2star_multiscale'
 PRETRAIN = 'pretrain/shufflev2star'
+FINETUNE = 'finetune/lighthead_modern'
 
 
 def changed(name: str, options: list[str] | None = None, **flags):
@@ -103,6 +105,32 @@ def test_small_flags():
     assert cfg.randomness.seed == 7
     assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='weights.pth')
     assert cfg.load_from == 'all.pth'
+
+
+def test_init_takes_all_weights_of_a_detector_of_this_kind():
+    assert changed(FINETUNE).load_from == 'lighthead-people'
+    assert changed(FINETUNE, init='lighthead-people').load_from == 'lighthead-people'
+    path = str(find('lighthead-people').path)
+    assert changed(FINETUNE, init=path).load_from == path
+    other = changed(MAIN, init=path)  # another kind of detector: the backbone alone
+    assert other.load_from is None
+    assert other.model.backbone.init_cfg.checkpoint == path
+
+
+def test_weights_of_a_backbone_replace_the_detector_that_a_config_starts_from():
+    cfg = changed(FINETUNE, init='backbone.pth')
+    assert cfg.load_from is None
+    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='backbone.pth')
+    assert changed(FINETUNE, from_scratch=True).load_from is None
+
+
+@pytest.mark.parametrize('width', [0.5, 1.5, 2.0])
+def test_another_width_starts_from_a_backbone_of_that_width(width):
+    suffix = f'_x{width:.1f}'.replace('.', '_')
+    given, expected = changed(FINETUNE, width=width), read(f'{FINETUNE}{suffix}').cfg
+    assert given.load_from is expected.load_from is None
+    assert given.model.to_dict() == expected.model.to_dict()
+    assert changed(FINETUNE, width=1.0).load_from == 'lighthead-people'
 
 
 def test_ema_adds_a_hook():

@@ -26,7 +26,9 @@ def test_a_training_prints_few_lines(toy, tmp_path: Path, capfd) -> None:
     runner = quiet_run(toy, tmp_path, epochs=2)
     lines = capfd.readouterr().out.splitlines()
     assert len(lines) == 1 + 2 * (2 + 1) + 2, lines
-    assert lines[0].startswith('Training on 42 images, validating on 42; 4 per step. Log: ')
+    assert lines[0].startswith(
+        'Training on 42 images, validating on 42; 4 per step, 22 iterations. Log: '
+    )
     assert lines[1].startswith('epoch 1/2  5/11  loss ')
     assert '(cls 0.' in lines[1]
     assert 'eta 0:0' in lines[1]

@@ -8,7 +8,7 @@ from mmdet.registry import HOOKS
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from lighthead.engine.optimizer_steps import in_steps
+from lighthead.engine.optimizer_steps import choose_steps, in_steps
 from lighthead.engine.runner import LightHeadRunner
 from lighthead.errors import UserError
 
@@ -95,6 +95,15 @@ def test_training_and_validation_by_steps(toy, tmp_path: Path, accumulate, valid
     runner.train()
     assert runner.iter == 30 * accumulate
     assert NoteValidations.epochs == validated
+
+
+def test_steps_chosen_by_the_number_of_images(toy, tmp_path: Path) -> None:
+    """42 images, 4 per step: 60 x 42 ** 0.5 steps of 8 images would be twice as many of 4."""
+    cfg = toy.make_cfg(work_dir=tmp_path)
+    cfg.train_cfg = dict(type='OptimizerStepLoop', max_steps='auto', val_steps='auto')
+    runner = LightHeadRunner.from_cfg(cfg)
+    assert runner.max_iters == choose_steps(42, 4) == 778
+    assert runner.train_loop.val_interval == round(778 // 15 / 11)
 
 
 def test_what_is_derived_from_lengths_is_in_steps() -> None:

@@ -1,0 +1,7 @@
+# The recipe of lighthead_modern.py in this folder at width 1.5x, from torchvision's ImageNet weights.
+_base_ = 'lighthead_modern.py'
+load_from = None
+model = dict(
+    backbone=dict(widen_factor=1.5, init_cfg=dict(checkpoint='torchvision://shufflenet_v2_x1_5')),
+    neck=dict(in_channels=(176, 352, 704)),
+)

@@ -1,0 +1,105 @@
+"""What a training's settings can be chosen by: figures of its images, and the memory at hand."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from mmengine.config import Config
+
+from lighthead.data.check import check_data
+from lighthead.data.clean import load_clean_boxes
+from lighthead.data.layout import dataset_cfgs
+
+SIDES = re.compile(r'(?<![a-z])(left|right)(?![a-z])', re.IGNORECASE)
+CGROUP = Path('/sys/fs/cgroup')
+
+
+@dataclass(frozen=True)
+class DataFigures:
+    """Figures of the training images.
+
+    Attributes:
+        images: How many.
+        val_images: How many there are to validate on; 0: none.
+        classes: Their names.
+        long_side: Median of the images' longer sides, in pixels.
+        boxes: Side of each box (root of its area), as a share of its image's longer side.
+        boxes_per_image: 95th percentile, over images with boxes.
+    """
+
+    images: int
+    val_images: int
+    classes: tuple[str, ...]
+    long_side: float
+    boxes: tuple[float, ...]
+    boxes_per_image: int
+
+    def share_below(self, pixels: float, input_side: int) -> float:
+        """Share of the boxes that are smaller than so many pixels at an input size."""
+        return sum(box * input_side < pixels for box in self.boxes) / max(len(self.boxes), 1)
+
+    @property
+    def has_sides(self) -> bool:
+        """Whether classes differ in left and right, so that images must not be mirrored."""
+        return any(SIDES.search(name) for name in self.classes)
+
+
+def figures_of(
+    content: Mapping, val_images: int = 0, classes: Sequence[str] | None = None
+) -> DataFigures:
+    """Figures of cleaned COCO content."""
+    sides = {image['id']: max(image['width'], image['height']) for image in content['images']}
+    boxes = [a for a in content['annotations'] if not a.get('iscrowd')]
+    counts = sorted(Counter(box['image_id'] for box in boxes).values())
+    return DataFigures(
+        images=len(sides),
+        val_images=val_images,
+        classes=tuple(classes or (c['name'] for c in content['categories'])),
+        long_side=median(sides.values()),
+        boxes=tuple(
+            (box['bbox'][2] * box['bbox'][3]) ** 0.5 / sides[box['image_id']] for box in boxes
+        ),
+        boxes_per_image=counts[int(0.95 * (len(counts) - 1))] if counts else 0,
+    )
+
+
+def read_figures(cfg: Config) -> DataFigures:
+    """Figures of a config's training data.
+
+    Raises:
+        UserError: the data have a fault (:func:`lighthead.data.check.check_data`).
+    """
+    reports = check_data(cfg).splits
+    train = next(report for report in reports if report.split == 'train')
+    val_images = sum(report.images for report in reports if report.split == 'val')
+    content, _ = load_clean_boxes(train.ann_file)
+    metainfo = dataset_cfgs(cfg.train_dataloader)[0].get('metainfo') or {}
+    return figures_of(content, val_images, metainfo.get('classes'))
+
+
+def memory_at_hand() -> float:
+    """Free bytes: of the GPU where there is one, else of the machine or the container."""
+    if torch.cuda.is_available():
+        return float(torch.cuda.mem_get_info()[0])
+    free = [_meminfo(), _cgroup()]
+    return min(value for value in free if value is not None)
+
+
+def _meminfo(path: Path = Path('/proc/meminfo')) -> float:
+    match = re.search(r'MemAvailable:\s+(\d+) kB', path.read_text())
+    return 1024.0 * int(match.group(1)) if match else float('inf')
+
+
+def _cgroup(folder: Path = CGROUP) -> float | None:
+    """What a container may still take; None where it has no limit."""
+    try:
+        limit, used = (
+            (folder / name).read_text().strip() for name in ('memory.max', 'memory.current')
+        )
+    except OSError:
+        return None
+    return float(int(limit) - int(used)) if limit.isdecimal() else None
