@@ -32,8 +32,9 @@ BATCHES = (1, 2, 4, 8, 16, 32)
 CPU_BATCH = 8
 GPU_IMAGES = {16: 500, 32: 2000}
 """Training images from which a GPU takes so many at once."""
-BYTES_PER_PIXEL = 900
-"""Of memory, per input pixel, to train the modern detector of width 1.0x in fp32."""
+BYTES_PER_PIXEL = 1500
+"""Of memory, per input pixel, to train the modern detector of width 1.0x in fp32: an estimate from
+900 in bf16 (peak of a process on a CPU, eight images of 416 pixels)."""
 MEMORY_SHARE = 0.5
 """Of the free memory that a batch may take."""
 CROWDED = 40

@@ -75,12 +75,11 @@ class OptimizerStepLoop(ResumableEpochLoop):
         accumulated = step.accumulated
         if max_steps == AUTO:
             max_steps = choose_steps(len(self.dataloader.dataset), step.images)
-        if val_steps == AUTO:
-            val_steps = max(1, max_steps // VALIDATIONS)
-        self._max_iters = max_steps * accumulated
+        self._max_iters = int(max_steps) * accumulated
         self._max_epochs = math.ceil(self._max_iters / len(self.dataloader))
         if val_steps is not None:
-            self.val_interval = max(1, round(val_steps * accumulated / len(self.dataloader)))
+            apart = int(max_steps) / VALIDATIONS if val_steps == AUTO else int(val_steps)
+            self.val_interval = max(1, round(apart * accumulated / len(self.dataloader)))
             self.dynamic_milestones, self.dynamic_intervals = [0], [self.val_interval]
 
     def _remaining_batches(self) -> Iterator[Any]:

@@ -103,7 +103,7 @@ def test_steps_chosen_by_the_number_of_images(toy, tmp_path: Path) -> None:
     cfg.train_cfg = dict(type='OptimizerStepLoop', max_steps='auto', val_steps='auto')
     runner = LightHeadRunner.from_cfg(cfg)
     assert runner.max_iters == choose_steps(42, 4) == 778
-    assert runner.train_loop.val_interval == round(778 // 15 / 11)
+    assert runner.train_loop.val_interval == round(778 / 15 / 11)
 
 
 def test_what_is_derived_from_lengths_is_in_steps() -> None:
