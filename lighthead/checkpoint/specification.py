@@ -10,8 +10,9 @@ Adding an architecture takes one class (:mod:`lighthead.checkpoint.modern_spec` 
 1. A subclass of ``TwoStageSpec`` with ``type: Literal['MyDetector']`` and a field for each part,
    named and nested as in ``model`` of its config. A part is a :class:`~lighthead.schema.Closed`
    with a bounded field for each argument that shapes the network or its answers; ``Nms``,
-   ``Backbone``, ``BoxCoder`` and others are there. What only training reads belongs to
-   ``describe.TRAINING_ONLY``; ``loss_*`` does anyway.
+   ``Backbone``, ``BoxCoder`` and others are there; the RoI head extends ``PooledRoiHead``, the
+   test settings ``TestCfg``. What only training reads belongs to ``describe.TRAINING_ONLY``;
+   ``loss_*`` does anyway.
 2. Where a config says something in another form than the fields, override ``served`` (config to
    fields) and ``model_cfg`` (the way back).
 3. Add it to :data:`SPECS` and :data:`Architecture`.
