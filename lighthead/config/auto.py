@@ -26,8 +26,9 @@ ENLARGED = 1.3
 """By how much the median image is enlarged at most: that adds no information."""
 SMALL = 16
 """Pixels: two cells of the finest level (stride 8). Smaller boxes are hardly found."""
-MANY_SMALL = 0.25
-"""Share of small boxes from which a larger input, and then more zooming in, pays."""
+MANY_SMALL = 1 / 3
+"""Share of small boxes from which the input is made larger, and then zoomed in on. At 416 it is
+0.26 in coco-people and 0.28 in coco-mini, for which that size is meant."""
 BATCHES = (1, 2, 4, 8, 16, 32)
 CPU_BATCH = 8
 GPU_IMAGES = {16: 500, 32: 2000}

@@ -95,11 +95,17 @@ def _meminfo(path: Path = Path('/proc/meminfo')) -> float:
 
 
 def _cgroup(folder: Path = CGROUP) -> float | None:
-    """What a container may still take; None where it has no limit."""
+    """What a container may still take; None where it has no limit.
+
+    Files that were read count as used there, and are given up when memory is short.
+    """
     try:
-        limit, used = (
-            (folder / name).read_text().strip() for name in ('memory.max', 'memory.current')
+        limit, used, details = (
+            (folder / f'memory.{name}').read_text().strip() for name in ('max', 'current', 'stat')
         )
     except OSError:
         return None
-    return float(int(limit) - int(used)) if limit.isdecimal() else None
+    cached = re.search(r'^inactive_file (\d+)$', details, re.MULTILINE)
+    if not limit.isdecimal():
+        return None
+    return float(int(limit) - int(used) + (int(cached.group(1)) if cached else 0))

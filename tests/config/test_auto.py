@@ -189,6 +189,7 @@ def test_a_containers_limit(tmp_path):
     assert _cgroup(tmp_path) is None
     (tmp_path / 'memory.max').write_text('1000\n')
     (tmp_path / 'memory.current').write_text('400\n')
-    assert _cgroup(tmp_path) == 600
+    (tmp_path / 'memory.stat').write_text('anon 300\ninactive_file 50\nactive_file 50\n')
+    assert _cgroup(tmp_path) == 650
     (tmp_path / 'memory.max').write_text('max\n')
     assert _cgroup(tmp_path) is None
