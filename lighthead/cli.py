@@ -25,6 +25,7 @@ COMMANDS = (
     'train',
     'test',
     'infer',
+    'batch',
     'export',
     'pretrain',
     'speed',

@@ -2,21 +2,21 @@
 
 import argparse
 
-from lighthead.commands import arguments, values
+from lighthead.commands.detector_arguments import add_detector
 
 EXAMPLES = """
   lighthead infer lighthead-people photo.jpg
   lighthead infer work_dirs/demo/best.pth photo.jpg folder clip.mp4 --out-dir outputs
   lighthead infer model.onnx 'photos/**/*.jpg' --pred-score-thr 0.5 --format coco,csv --resume
   lighthead infer model.onnx rtsp://camera/stream --live --track
+  lighthead infer model.onnx aerial.tif --tile 640 --overlap 0.2
 """
-BACKENDS = ('torch', 'onnxruntime', 'openvino')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lighthead infer``."""
     _add_inputs(parser)
-    _add_detector(parser)
+    add_detector(parser)
     _add_outputs(parser)
 
 
@@ -35,50 +35,6 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         '--live', action='store_true', help='drop frames of videos and streams to keep up'
     )
     parser.add_argument('--track', action='store_true', help='number the objects of a video')
-
-
-def _add_detector(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--pred-score-thr',
-        type=values.number(0, 1),
-        default=0.3,
-        help='detections with a lower score are left out (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--classes', nargs='+', metavar='NAME', help='detections of other classes are left out'
-    )
-    parser.add_argument(
-        '--class-agnostic',
-        action='store_true',
-        help='boxes of different classes suppress each other too',
-    )
-    parser.add_argument('--device', help="'cpu', 'cuda', 'cuda:1'... (default: a GPU if there)")
-    parser.add_argument('--backend', choices=BACKENDS, help='runtime (default: by the file)')
-    parser.add_argument(
-        '--precision',
-        choices=('fp32', 'tf32', 'bf16', 'fp16', 'int8'),
-        help="(default: the file's, fp32)",
-    )
-    parser.add_argument(
-        '--threads',
-        type=values.whole_number(1, 1024),
-        metavar='N',
-        help='CPU threads (default: all)',
-    )
-    parser.add_argument(
-        '--batch-size',
-        type=values.whole_number(1, 1024),
-        default=1,
-        metavar='N',
-        help='images per call of the network (default: 1)',
-    )
-    parser.add_argument(
-        '--workers',
-        type=values.whole_number(0, 64),
-        metavar='N',
-        help='threads that read images, and threads that draw (default: half of the cores each)',
-    )
-    arguments.add_trust_checkpoint(parser)
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:

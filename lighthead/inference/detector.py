@@ -12,18 +12,22 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from lighthead.errors import UserError
-from lighthead.inference.images import ImageError, ImageLike, read_image
+from lighthead.inference.images import ImageError, ImageLike
+from lighthead.inference.loading import LoadedImage, load_image
+from lighthead.inference.merging import detect_in_parts, merge
 from lighthead.inference.open_model import local_file, open_model
 from lighthead.inference.read_ahead import default_workers, ordered_map, windows
 from lighthead.inference.results import Detections
 from lighthead.inference.runtimes.backend import RawDetections, check_threads
+from lighthead.inference.tiles import cut, make_tiling
 
 WINDOW = 8
 """Of many images, this many batches are read ahead to find images of the same padded size."""
 
 
 class ImageResult(NamedTuple):
-    """What became of one image: its pixels (uint8 BGR) and detections, or an error."""
+    """What became of one image: its pixels (uint8 BGR; None for one that was read by windows)
+    and detections, or an error."""
 
     source: ImageLike
     image: np.ndarray | None
@@ -31,20 +35,12 @@ class ImageResult(NamedTuple):
     error: ImageError | None = None
 
 
-class _Wanted(NamedTuple):
+class Wanted(NamedTuple):
     """Which detections a call wants."""
 
     score_thr: float
     classes: Sequence[str] | None
     class_agnostic: bool
-
-
-class _Loaded(NamedTuple):
-    """A decoded image, and the same resized for the network."""
-
-    source: ImageLike
-    image: np.ndarray
-    resized: np.ndarray
 
 
 class Detector:
@@ -69,6 +65,11 @@ class Detector:
         batch_size: How many images of a list go through the network at once.
             Only images of the same padded size share a batch, so that no result
             depends on the others in the list.
+        tile: Images larger than this many pixels are cut into squares of this size besides, each
+            of which is detected in like an image; what several see is put together (see
+            :mod:`lighthead.inference.merging`). For small objects in large images. A TIFF file
+            of more than 67 million pixels is then read by windows (extra ``large``).
+        overlap: Share of a tile that its neighbour covers too, at least.
         threads: CPU threads; None leaves them as they are (torch) or takes all cores.
         trust: Whether to load a checkpoint that is a pickle with code inside, or a .pt2.
 
@@ -85,6 +86,8 @@ class Detector:
         score_thr: float = 0.3,
         batch_size: int = 1,
         *,
+        tile: int | None = None,
+        overlap: float = 0.2,
         threads: int | None = None,
         trust: bool = False,
     ) -> None:
@@ -92,6 +95,7 @@ class Detector:
         if batch_size < 1:
             raise UserError(f'batch_size={batch_size} is less than 1.')
         self.batch_size = batch_size
+        self.tiling = make_tiling(tile, overlap)
         check_threads(threads)
         self.path = local_file(path)
         opened = open_model(self.path, device, backend, precision, threads, trust)
@@ -143,9 +147,9 @@ class Detector:
             ImageError: an image cannot be read.
             UserError: the threshold is not in 0..1, or there is no such class.
         """
-        wanted = self._wanted(score_thr, classes, class_agnostic)
+        wanted = self.wanted(score_thr, classes, class_agnostic)
         if not isinstance(images, list | tuple):
-            return unwrap(self._detect([self._load(images)], wanted)[0])
+            return unwrap(next(self.detect([self.load(images)], wanted)))
         workers = default_workers() if len(images) > 1 else 0
         return [unwrap(result) for result in self._stream(images, wanted, workers)]
 
@@ -168,52 +172,71 @@ class Detector:
             score_thr, classes, class_agnostic: As of :meth:`__call__`.
             workers: Threads that read; None: half of the cores. 0 reads in this thread.
         """
-        wanted = self._wanted(score_thr, classes, class_agnostic)
+        wanted = self.wanted(score_thr, classes, class_agnostic)
         return self._stream(sources, wanted, default_workers() if workers is None else workers)
 
     def _stream(
-        self, sources: Iterable[ImageLike], wanted: _Wanted, workers: int
-    ) -> Generator[ImageResult, None, None]:
-        window = self.batch_size * WINDOW if self.batch_size > 1 else 1
-        for loaded in windows(ordered_map(self._load, sources, workers, window + workers), window):
-            yield from self._detect(loaded, wanted)
+        self, sources: Iterable[ImageLike], wanted: Wanted, workers: int
+    ) -> Iterator[ImageResult]:
+        window = self.window
+        for loaded in windows(ordered_map(self.load, sources, workers, window + workers), window):
+            yield from self.detect(loaded, wanted)
 
-    def _load(self, source: ImageLike) -> _Loaded | ImageResult:
-        try:
-            image = read_image(source)
-        except ImageError as error:
-            return ImageResult(source, None, None, error)
-        return _Loaded(source, image, self.preprocess.resize(image))
+    @property
+    def window(self) -> int:
+        """How many images are looked at together to find some of the same padded size."""
+        alone = self.batch_size == 1 or self.tiling is not None
+        return 1 if alone else self.batch_size * WINDOW
 
-    def _detect(
-        self, loaded: Sequence[_Loaded | ImageResult], wanted: _Wanted
-    ) -> list[ImageResult]:
-        results: dict[int, ImageResult] = {}
-        groups: dict[tuple[int, int], list[tuple[int, _Loaded]]] = {}
+    def load(self, source: ImageLike) -> LoadedImage:
+        """Read and resize an image for :meth:`detect`."""
+        return load_image(source, self.preprocess, self.tiling)
+
+    def detect(self, loaded: Sequence[LoadedImage], wanted: Wanted) -> Iterator[ImageResult]:
+        """Detect in images that were loaded, in their order.
+
+        Args:
+            loaded: By :meth:`load`, at most :attr:`window` of them for the results of
+                :meth:`stream`.
+            wanted: By :meth:`wanted`.
+        """
+        ready = [index for index, one in enumerate(loaded) if one.resized is not None]
+        raw = dict(zip(ready, self._run([loaded[index].resized for index in ready]), strict=True))
         for index, one in enumerate(loaded):
-            if isinstance(one, ImageResult):  # it could not be read
-                results[index] = one
+            if one.error is not None:
+                yield ImageResult(one.source, None, None, one.error)
+            elif index in raw:
+                boxes = self.preprocess.restore(raw[index].boxes, one.size)
+                detections = self._finish(one, raw[index]._replace(boxes=boxes), wanted)
+                yield ImageResult(one.source, one.pixels, detections)
             else:
-                size = self.preprocess.padded_size(one.image.shape[:2])
-                groups.setdefault(size, []).append((index, one))
-        for group in groups.values():
-            for batch in windows(group, self.batch_size):
-                outputs = self._run([one.resized for _, one in batch])
-                for (index, one), raw in zip(batch, outputs, strict=True):
-                    detections = self._finish(one, raw, wanted)
-                    results[index] = ImageResult(one.source, one.image, detections)
-        return [results[index] for index in range(len(loaded))]
+                yield self._detect_in_tiles(one, wanted)
+
+    def _detect_in_tiles(self, one: LoadedImage, wanted: Wanted) -> ImageResult:
+        parts = cut(one.image, one.size, self.tiling, self.preprocess)
+        try:
+            found = detect_in_parts(parts, self._run, self.preprocess, self.batch_size)
+        except ImageError as error:
+            return ImageResult(one.source, None, None, error)
+        raw = RawDetections(*merge(found.above(wanted.score_thr), one.size, self.iou_thr)[:3])
+        return ImageResult(one.source, one.pixels, self._finish(one, raw, wanted))
 
     def _run(self, resized: Sequence[np.ndarray]) -> list[RawDetections]:
-        batch = self.backend.make_batch(self.preprocess, resized)
-        return self.backend(batch, [image.shape[:2] for image in resized])
+        """Detect in resized images, in batches of the same padded size."""
+        results: dict[int, RawDetections] = {}
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, image in enumerate(resized):
+            groups.setdefault(self.preprocess.batch_size([image.shape[:2]]), []).append(index)
+        for group in groups.values():
+            for indices in windows(group, self.batch_size):
+                images = [resized[index] for index in indices]
+                batch = self.backend.make_batch(self.preprocess, images)
+                raw = self.backend(batch, [image.shape[:2] for image in images])
+                results.update(zip(indices, raw, strict=True))
+        return [results[index] for index in range(len(resized))]
 
-    def _finish(self, one: _Loaded, raw: RawDetections, wanted: _Wanted) -> Detections:
-        size = one.image.shape[:2]
-        boxes = self.preprocess.restore(raw.boxes, size)
-        detections = Detections.from_arrays(
-            boxes, raw.scores, raw.labels, self.classes, size, one.source
-        )
+    def _finish(self, one: LoadedImage, raw: RawDetections, wanted: Wanted) -> Detections:
+        detections = Detections.from_arrays(*raw, self.classes, one.size, one.source)
         if wanted.classes is not None:
             detections = detections.filter(names=wanted.classes)
             best = float(detections.scores[0]) if len(detections) else None
@@ -221,12 +244,13 @@ class Detector:
         detections = detections.filter(wanted.score_thr)
         return detections.suppress(self.iou_thr) if wanted.class_agnostic else detections
 
-    def _wanted(
+    def wanted(
         self,
-        score_thr: float | None,
-        classes: str | Sequence[str] | None,
-        class_agnostic: bool,
-    ) -> _Wanted:
+        score_thr: float | None = None,
+        classes: str | Sequence[str] | None = None,
+        class_agnostic: bool = False,
+    ) -> Wanted:
+        """The arguments of a call, checked."""
         threshold = _checked_threshold(self.score_thr if score_thr is None else score_thr)
         if classes is not None:
             classes = [classes] if isinstance(classes, str) else list(classes)
@@ -237,7 +261,7 @@ class Detector:
                         f'The detector knows no class {name!r}; there are, for example, '
                         f'{", ".join(near)}.'
                     )
-        return _Wanted(threshold, classes, class_agnostic)
+        return Wanted(threshold, classes, class_agnostic)
 
 
 def unwrap(result: ImageResult) -> Detections:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-ImageLike: TypeAlias = Union[str, os.PathLike, np.ndarray, 'Image.Image', 'Tensor']
+ImageLike: TypeAlias = Union[str, os.PathLike, bytes, np.ndarray, 'Image.Image', 'Tensor']
 
 OPENCV_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
 """Formats in which OpenCV's refusal means a damaged file."""
@@ -37,10 +37,10 @@ def read_image(source: ImageLike) -> np.ndarray:
     """Read one image.
 
     Args:
-        source: A path; a numpy array (H, W), (H, W, 1), (H, W, 3) in **BGR**
-            order, as OpenCV and mmdet have it, or (H, W, 4) in BGRA order,
-            ``uint8`` or ``uint16``; a Pillow image of any mode; or a tensor
-            (3, H, W) or (1, H, W) in **RGB** order, as torchvision has it,
+        source: A path; the content of an image file (bytes); a numpy array
+            (H, W), (H, W, 1), (H, W, 3) in **BGR** order, as OpenCV and mmdet have
+            it, or (H, W, 4) in BGRA order, ``uint8`` or ``uint16``; a Pillow image
+            of any mode; or a tensor (3, H, W) or (1, H, W) in **RGB** order, as torchvision has it,
             ``uint8``, or floating point in 0..1.
 
     Returns:
@@ -51,6 +51,8 @@ def read_image(source: ImageLike) -> np.ndarray:
     """
     if isinstance(source, str | os.PathLike):
         return _read_file(source)
+    if isinstance(source, bytes):
+        return decode_image(source, 'the image')
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if _is_pillow(source):
@@ -58,7 +60,7 @@ def read_image(source: ImageLike) -> np.ndarray:
     if _is_tensor(source):
         return _from_tensor(source)
     raise ImageError(
-        f'An image must be a path, a numpy array, a Pillow image or a tensor, '
+        f'An image must be a path, bytes, a numpy array, a Pillow image or a tensor, '
         f'not {type(source).__name__}.'
     )
 

@@ -37,6 +37,8 @@ class Run:
             threads=options.threads,
             score_thr=options.pred_score_thr,
             batch_size=options.batch_size,
+            tile=options.tile,
+            overlap=options.overlap,
             trust=options.trust_checkpoint,
         )
         self.output = OutputFolder(options, self.detector)

@@ -140,17 +140,24 @@ def _yolo_lines(record: dict) -> Iterator[str]:
         yield ' '.join((str(label), *(f'{share:.6f}' for share in shares), f'{score:.6f}'))
 
 
+def detection_fields() -> list[tuple]:
+    """Parquet's columns of :meth:`Detections.to_dict` (needs pyarrow)."""
+    arrow = import_extra('pyarrow', 'results')
+    return [
+        *(('width', arrow.int32()), ('height', arrow.int32())),
+        ('boxes', arrow.list_(arrow.list_(arrow.float32(), 4))),
+        *(('scores', arrow.list_(arrow.float32())), ('labels', arrow.list_(arrow.int32()))),
+        ('names', arrow.list_(arrow.string())),
+    ]
+
+
 def write_parquet(journal: Path, out_dir: Path, job: dict) -> Path:
     """``predictions.parquet``: a row per image or frame, with lists (needs pyarrow)."""
-    arrow = import_extra('pyarrow', 'results')
-    parquet = import_extra('pyarrow.parquet', 'results')
+    arrow, parquet = import_extra('pyarrow', 'results'), import_extra('pyarrow.parquet', 'results')
     schema = arrow.schema(
         [
             *(('path', arrow.string()), ('frame', arrow.int64()), ('time', arrow.float64())),
-            *(('width', arrow.int32()), ('height', arrow.int32())),
-            ('boxes', arrow.list_(arrow.list_(arrow.float32(), 4))),
-            *(('scores', arrow.list_(arrow.float32())), ('labels', arrow.list_(arrow.int32()))),
-            *(('names', arrow.list_(arrow.string())), ('track_ids', arrow.list_(arrow.int64()))),
+            *(*detection_fields(), ('track_ids', arrow.list_(arrow.int64()))),
         ]
     )
     path = out_dir / 'predictions.parquet'

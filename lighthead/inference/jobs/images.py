@@ -27,11 +27,13 @@ def run_images(run: Run, inputs: Sequence[tuple[Path, str]]) -> None:
     )
     bar = run.progress.add('detecting', len(inputs))
     with closing(results), closing(drawn):
-        for result, (path, name), drawing in drawn:
-            if result.detections is None:
+        for result, path, name, drawing in drawn:
+            if result.error is not None:
                 run.fail(path, str(result.error))
             else:
-                run.record(path, result.detections, drawing=name if run.output.vis_dir else None)
+                run.record(path, result.detections, drawing=name)
+                if run.output.vis_dir is not None and name is None:
+                    run.progress.note(f'{path} was read by windows: it has no drawing.')
             if run.options.show and drawing is not None:
                 run.show(str(path), drawing, wait=0)
             run.progress.advance(bar)
@@ -42,13 +44,14 @@ def run_images(run: Run, inputs: Sequence[tuple[Path, str]]) -> None:
 
 def _draw(
     run: Run, task: tuple[ImageResult, tuple[Path, str]]
-) -> tuple[ImageResult, tuple[Path, str], np.ndarray | None]:
-    """Draw and write; the pixels are passed on only where they are shown."""
+) -> tuple[ImageResult, Path, str | None, np.ndarray | None]:
+    """Draw and write, and say under which name; the pixels are passed on only to be shown."""
     result, (path, name) = task
-    drawing = None
-    if result.image is not None and result.detections is not None and run.draws:
+    drawing = written = None
+    if result.image is not None and run.draws:
         drawing = draw_detections(result.image, result.detections)
         if run.output.vis_dir is not None:
             write_image(run.output.vis_dir / name, drawing, sync=False)
+            written = name
     kept = drawing if run.options.show else None
-    return result._replace(image=None), (path, name), kept
+    return result._replace(image=None), path, written, kept

@@ -18,6 +18,8 @@ class InferOptions:
     precision: str | None = None
     threads: int | None = None
     batch_size: int = 1
+    tile: int | None = None
+    overlap: float = 0.2
     workers: int | None = None
     format: str = 'coco'
     resume: bool = False

@@ -1,7 +1,6 @@
 """The output folder of a run: drawings, the journal, errors, and what the run was."""
 
 import fcntl
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -13,6 +12,7 @@ from lighthead.inference.detector import Detector
 from lighthead.inference.jobs.formats import FORMATS
 from lighthead.inference.jobs.journal import ErrorFile, Journal, repair_journal
 from lighthead.inference.jobs.options import InferOptions
+from lighthead.inference.runtimes.files import model_sha256
 
 JOURNAL = 'predictions.jsonl'
 
@@ -98,15 +98,15 @@ class OutputFolder:
 def describe_job(options: InferOptions, detector: Detector) -> dict[str, Any]:
     """What results depend on; ``--resume`` continues only the same."""
     model = Path(detector.path)
-    with open(model, 'rb') as file:
-        digest = hashlib.file_digest(file, 'sha256').hexdigest()
     return dict(
         model=printable(model),
-        model_sha256=digest,
+        model_sha256=model_sha256(model),
         score_thr=options.pred_score_thr,
         only_classes=options.classes,
         class_agnostic=options.class_agnostic,
         track=options.track,
+        tile=options.tile,
+        overlap=options.overlap if options.tile else None,
         classes=list(detector.classes),
         category_ids=list(detector.category_ids),
     )

@@ -79,13 +79,20 @@ class RunProgress:
         if best_score is not None and best_score > (self.best_score or 0.0):
             self.best_score = best_score
 
+    def count_record(self, record: dict) -> None:
+        """One more image has this record of a batch job: detections, or an ``error``."""
+        scores = record.get('scores', [])
+        self.count(len(scores), max(scores, default=None))
+        if 'error' in record:
+            self.error(f'{record["path"]}: {record["error"]}')
+
     def error(self, message: str) -> None:
         """Report an input that could not be used."""
         self.errors += 1
         if self.errors <= MOST_ERRORS:
             self._print(f'error: {message}')
         if self.errors == MOST_ERRORS:
-            self._print('Further errors are only counted and written to errors.jsonl.')
+            self._print('Further errors are only counted and written to the results.')
 
     def note(self, message: str) -> None:
         """Say something that is no error."""

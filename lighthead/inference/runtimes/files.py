@@ -1,6 +1,8 @@
 """What the backends of exported files share: reading, precision, and outputs that are checked."""
 
 import contextlib
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +19,16 @@ def contiguous_batch(preprocess: Preprocess, images: Sequence[np.ndarray]) -> np
     """The batch as an array whose planes follow each other; see
     :meth:`lighthead.inference.runtimes.backend.Backend.make_batch`."""
     return preprocess.batch(images)
+
+
+def model_sha256(path: str | os.PathLike) -> str:
+    """The SHA-256 of a model's file; of OpenVINO's, of both (.xml and .bin)."""
+    path, digest = Path(path), hashlib.sha256()
+    for part in (path, *([path.with_suffix('.bin')] if path.suffix == '.xml' else [])):
+        with open(part, 'rb') as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def check_file_precision(

@@ -266,7 +266,7 @@ def test_memory_holds_few_images(run, backend, images, monkeypatch):
     """Images are read as they are needed, not all at first."""
     read, ahead = [0], []
     monkeypatch.setattr(
-        'lighthead.inference.detector.read_image',
+        'lighthead.inference.loading.read_image',
         lambda path: (read.__setitem__(0, read[0] + 1), read_image(path))[1],
     )
     backend.before_batch = lambda: ahead.append(read[0] - backend.images)
