@@ -6,6 +6,7 @@ dies, Ray repeats its task. This process puts the chunks of a shard in order and
 when all are there: a shard whose file is not there is done again by the next run.
 """
 
+import logging
 import os
 import pickle
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ def _start(ray: Any, options: BatchOptions) -> None:
     try:
         if not ray.is_initialized():
             settings = {} if options.address else dict(include_dashboard=False)
-            ray.init(options.address, log_to_driver=False, **settings)
+            ray.init(options.address, logging_level='ERROR', log_to_driver=False, **settings)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f'Ray cannot be reached or started ({error}).') from error
 
@@ -74,12 +75,17 @@ def _dataset(ray: Any, job: Job) -> Any:
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = BLOCK
     context.enable_progress_bars = False
+    logging.getLogger('ray.data').setLevel(logging.ERROR)
     actors, cpus = _pool(ray, options)
     items = [dict(shard=number, payload=pickle.dumps(one)) for number, one in enumerate(job.todo)]
     return (
         ray.data.from_items(items, override_num_blocks=len(items))
         .map_batches(
-            load_shards, batch_size=1, num_cpus=1, fn_kwargs=dict(loading=pickle.dumps(loading))
+            load_shards,
+            batch_size=1,
+            num_cpus=1,
+            max_retries=-1,  # also: stages of different arguments are not joined into one
+            fn_kwargs=dict(loading=pickle.dumps(loading)),
         )
         .map_batches(
             DetectorActor,
