@@ -2,7 +2,7 @@
 
 import argparse
 
-from lighthead.commands import arguments, values
+from lighthead.commands import values
 from lighthead.commands.detector_arguments import add_detector
 
 EXAMPLES = """
