@@ -30,7 +30,7 @@ from lighthead.config.read import RunConfig
 from lighthead.data.check import DataReport, check_data
 from lighthead.data.image_folder import list_classes
 from lighthead.data.layout import dataset_cfgs
-from lighthead.engine.distributed import join_processes
+from lighthead.engine.distributed import join_processes, restarts_processes
 from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg, start_from_detector
 from lighthead.weights.facts import ImageFacts
@@ -156,6 +156,9 @@ def _start(config: RunConfig, work_dir: str | None, launcher: str) -> tuple[Conf
 def _prepare_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | None:
     """Make a config continue from a checkpoint and return it; None starts a new run.
 
+    Under torchrun with ``--max-restarts`` one command begins a run and continues it: there, and
+    nowhere else, ``--resume`` in an empty work dir begins one.
+
     Raises:
         UserError: there is no checkpoint to resume, or a new run would
             overwrite those of an earlier one.
@@ -171,6 +174,8 @@ def _prepare_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | No
     if isinstance(resume, str) and not Path(resume).is_file():
         raise UserError(f'--resume: there is no checkpoint {resume}.')
     latest = resume if isinstance(resume, str) else find_latest_checkpoint(work_dir)
+    if latest is None and restarts_processes() and not any(work_dir.glob('*.pth')):
+        return None
     if latest is None:
         raise UserError(
             f'--resume: {work_dir} holds no checkpoint that can be loaded: start without --resume, '

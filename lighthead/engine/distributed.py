@@ -88,6 +88,11 @@ def leaving_together() -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def restarts_processes() -> bool:
+    """Whether torchrun starts this process again when one of the run dies (``--max-restarts``)."""
+    return int(os.environ.get('TORCHELASTIC_MAX_RESTARTS') or 0) > 0
+
+
 def read_environment(launcher: str, variables: Mapping[str, str]) -> dict[str, str]:
     """RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT of this process.
 

@@ -70,8 +70,8 @@ class NotingHook(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, die_after: int = 0, die_rank: int = 1) -> None:
-        self.die_after, self.die_rank = die_after, die_rank
+    def __init__(self, die_after: int = 0, die_rank: int = 1, died: str = '') -> None:
+        self.die_after, self.die_rank, self.died = die_after, die_rank, died
         self.losses: list[dict[str, float]] = []
         self.rates: list[float] = []
 
@@ -88,7 +88,15 @@ class NotingHook(Hook):
             all_reduce(value, 'mean')
         self.losses.append({name: float(value) for name, value in values.items()})
         if runner.iter + 1 == self.die_after and get_rank() == self.die_rank:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._die()
+
+    def _die(self) -> None:
+        """End at once; where there is a file ``died``, only if no process did before."""
+        if self.died and Path(self.died).exists():
+            return
+        if self.died:
+            Path(self.died).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def after_train(self, runner) -> None:
         name = f'steps_{get_rank()}.pt'
@@ -151,7 +159,7 @@ def main(args: argparse.Namespace) -> None:
         'optim_wrapper.type': 'NotingOptimWrapper',
         'custom_hooks': [
             dict(type='OptimizerStepEMAHook'),
-            dict(type='NotingHook', die_after=args.die_after),
+            dict(type='NotingHook', die_after=args.die_after, died=args.died),
         ],
         'default_hooks.checkpoint.iter_interval': 1,
         'default_hooks.logger.interval': 1,
@@ -174,6 +182,7 @@ if __name__ == '__main__':
     parser.add_argument('--batch-size', type=int, default=2)
     parser.add_argument('--proposals', type=int, default=100)
     parser.add_argument('--die-after', type=int, default=0)
+    parser.add_argument('--died', default='', help='a file: die once')
     parser.add_argument('--resume', action='store_true')
     parser.add_argument('--debug', action='store_true')
     sys.exit(run(main, parser.parse_args()))

@@ -1,10 +1,13 @@
 """How processes find each other, and what is said when they cannot."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
 
+from lighthead.config.check import _prepare_resume
 from lighthead.engine import distributed
 from lighthead.errors import UserError
 
@@ -80,3 +83,17 @@ def test_a_lost_process_is_reported(monkeypatch) -> None:
         distributed.leaving_together(),
     ):
         raise RuntimeError('[gloo/transport/tcp/pair.cc:547] Connection closed by peer')
+
+
+def test_torchrun_that_restarts_may_begin_a_run_with_resume(tmp_path, monkeypatch) -> None:
+    """Only there, and only where no checkpoint is left that cannot be loaded."""
+    resume = partial(_prepare_resume, Config(), True, tmp_path)
+    for restarts in ('', '0'):
+        monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', restarts)
+        with pytest.raises(UserError, match='holds no checkpoint'):
+            resume()
+    monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', '3')
+    assert resume() is None
+    (tmp_path / 'iter_1.pth').write_bytes(b'damaged')
+    with pytest.raises(UserError, match='holds no checkpoint'):
+        resume()

@@ -40,9 +40,11 @@ def start(work_dir: Path, weights: Path, *options: str, by: Sequence[str] = ()) 
     )
 
 
-def start_two(work_dir: Path, weights: Path, *options: str) -> subprocess.Popen:
+def start_two(work_dir: Path, weights: Path, *options: str, restarts: int = 0) -> subprocess.Popen:
     """Two processes on one machine, with one image per step each."""
-    by = torchrun('--nproc_per_node=2', f'--master_port={free_port()}')
+    by = torchrun(
+        '--nproc_per_node=2', f'--max-restarts={restarts}', f'--master_port={free_port()}'
+    )
     return start(work_dir, weights, *TWO, *options, by=by)
 
 
@@ -153,6 +155,25 @@ def test_a_death_ends_the_run_and_resume_continues(
     assert 'Signal 9 (SIGKILL)' in errors, errors[-4000:]
     assert find_latest_checkpoint(work_dir).name in ('iter_2.pth', 'iter_3.pth')
     finish(start_two(work_dir, weights, '--resume'))
+    a, b = (load_checkpoint_file(folder / 'epoch_1.pth') for folder in (two, work_dir))
+    for key in ('state_dict', 'ema_state_dict'):
+        assert all(torch.equal(a[key][name], b[key][name]) for name in a[key]), key
+
+
+def test_an_elastic_run_goes_on_by_itself(weights: Path, two: Path, tmp_path: Path) -> None:
+    """torchrun starts both processes again where one dies; ``--resume`` does the rest.
+
+    The run that is resumed by hand, above, and the one that nobody kills end with these weights.
+    """
+    work_dir, died = tmp_path / 'run', tmp_path / 'died'
+    options = ('--resume', '--die-after', '3', '--died', str(died))
+    process = start_two(work_dir, weights, *options, restarts=1)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors[-4000:]
+    assert died.exists()
+    assert 'Signal 9 (SIGKILL)' in errors or '-9' in errors, errors[-4000:]
+    written = notes(work_dir, 'written_0')
+    assert 'epoch_1.pth' in written
     a, b = (load_checkpoint_file(folder / 'epoch_1.pth') for folder in (two, work_dir))
     for key in ('state_dict', 'ema_state_dict'):
         assert all(torch.equal(a[key][name], b[key][name]) for name in a[key]), key
