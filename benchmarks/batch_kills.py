@@ -96,17 +96,11 @@ def run_without_network(model: str, source: str, out: str) -> int:
 
 def start(args: argparse.Namespace, source: str, out: Path) -> subprocess.Popen:
     """The job in a process of its own."""
-    line = [
-        sys.executable,
-        '-m',
-        'lighthead',
-        'batch',
-        source,
-        str(out),
-        '--model',
-        str(args.model),
-    ]
-    line += ['--threads', str(args.threads), '--batch-size', str(args.batch_size)]
+    if args.no_network:
+        line = [sys.executable, __file__, str(args.model), '--job', source, str(out)]
+    else:
+        line = [sys.executable, '-m', 'lighthead', 'batch', source, str(out)]
+        line += ['--model', str(args.model), '--threads', str(args.threads)]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 

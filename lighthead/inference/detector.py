@@ -5,7 +5,7 @@ Neither torch nor mmdet is imported here, so that an exported file runs without 
 
 import difflib
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, overload
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from lighthead.errors import UserError
 from lighthead.inference.images import ImageError, ImageLike
-from lighthead.inference.loading import LoadedImage, load_image
+from lighthead.inference.loading import FailedImage, LoadedImage, load_image
 from lighthead.inference.merging import detect_in_parts, merge
 from lighthead.inference.open_model import local_file, open_model
 from lighthead.inference.read_ahead import default_workers, ordered_map, windows
@@ -177,7 +177,7 @@ class Detector:
 
     def _stream(
         self, sources: Iterable[ImageLike], wanted: Wanted, workers: int
-    ) -> Iterator[ImageResult]:
+    ) -> Generator[ImageResult, None, None]:
         window = self.window
         for loaded in windows(ordered_map(self.load, sources, workers, window + workers), window):
             yield from self.detect(loaded, wanted)
@@ -188,11 +188,13 @@ class Detector:
         alone = self.batch_size == 1 or self.tiling is not None
         return 1 if alone else self.batch_size * WINDOW
 
-    def load(self, source: ImageLike) -> LoadedImage:
+    def load(self, source: ImageLike) -> LoadedImage | FailedImage:
         """Read and resize an image for :meth:`detect`."""
         return load_image(source, self.preprocess, self.tiling)
 
-    def detect(self, loaded: Sequence[LoadedImage], wanted: Wanted) -> Iterator[ImageResult]:
+    def detect(
+        self, loaded: Sequence[LoadedImage | FailedImage], wanted: Wanted
+    ) -> Iterator[ImageResult]:
         """Detect in images that were loaded, in their order.
 
         Args:
@@ -200,25 +202,29 @@ class Detector:
                 :meth:`stream`.
             wanted: By :meth:`wanted`.
         """
-        ready = [index for index, one in enumerate(loaded) if one.resized is not None]
-        raw = dict(zip(ready, self._run([loaded[index].resized for index in ready]), strict=True))
-        for index, one in enumerate(loaded):
-            if one.error is not None:
+        ready = [one for one in loaded if isinstance(one, LoadedImage)]
+        raw = iter(self._run([one.resized for one in ready if one.resized is not None]))
+        for one in loaded:
+            if isinstance(one, FailedImage):
                 yield ImageResult(one.source, None, None, one.error)
-            elif index in raw:
-                boxes = self.preprocess.restore(raw[index].boxes, one.size)
-                detections = self._finish(one, raw[index]._replace(boxes=boxes), wanted)
-                yield ImageResult(one.source, one.pixels, detections)
-            else:
+            elif one.resized is None:
                 yield self._detect_in_tiles(one, wanted)
+            else:
+                boxes, scores, labels = next(raw)
+                boxes = self.preprocess.restore(boxes, one.size)
+                detections = self._finish(one, RawDetections(boxes, scores, labels), wanted)
+                yield ImageResult(one.source, one.pixels, detections)
 
     def _detect_in_tiles(self, one: LoadedImage, wanted: Wanted) -> ImageResult:
+        assert one.image is not None
+        assert self.tiling is not None
         parts = cut(one.image, one.size, self.tiling, self.preprocess)
         try:
             found = detect_in_parts(parts, self._run, self.preprocess, self.batch_size)
         except ImageError as error:
             return ImageResult(one.source, None, None, error)
-        raw = RawDetections(*merge(found.above(wanted.score_thr), one.size, self.iou_thr)[:3])
+        found = merge(found.above(wanted.score_thr), one.size, self.iou_thr)
+        raw = RawDetections(found.boxes, found.scores, found.labels)
         return ImageResult(one.source, one.pixels, self._finish(one, raw, wanted))
 
     def _run(self, resized: Sequence[np.ndarray]) -> list[RawDetections]:

@@ -11,20 +11,20 @@ from lighthead.inference.tiles import Tiling
 
 
 class LoadedImage(NamedTuple):
-    """An image before the network, or why there is none.
+    """An image before the network.
 
     Attributes:
         source: As it was given.
         size: (height, width).
-        image: uint8 BGR (H, W, 3), or a file that is read by windows.
+        image: uint8 BGR (H, W, 3), or a file that is read by windows; None where ``resized`` is
+            all that is needed.
         resized: The same for the network, uint8 BGR; None where it is to be cut into tiles.
     """
 
     source: ImageLike
-    size: tuple[int, int] | None = None
-    image: np.ndarray | LargeImage | None = None
-    resized: np.ndarray | None = None
-    error: ImageError | None = None
+    size: tuple[int, int]
+    image: np.ndarray | LargeImage | None
+    resized: np.ndarray | None
 
     @property
     def pixels(self) -> np.ndarray | None:
@@ -32,13 +32,25 @@ class LoadedImage(NamedTuple):
         return None if isinstance(self.image, LargeImage) else self.image
 
 
-def load_image(source: ImageLike, preprocess: Preprocess, tiling: Tiling | None) -> LoadedImage:
+class FailedImage(NamedTuple):
+    """An image that cannot be read."""
+
+    source: ImageLike
+    error: ImageError
+
+
+def load_image(
+    source: ImageLike, preprocess: Preprocess, tiling: Tiling | None
+) -> LoadedImage | FailedImage:
     """Read and resize an image; one that cannot be read comes with its error."""
     try:
-        image = (open_large(source) if tiling else None) or read_image(source)
+        large = open_large(source) if tiling else None
+        if large is not None:
+            return LoadedImage(source, large.size, large, None)
+        image = read_image(source)
     except ImageError as error:
-        return LoadedImage(source, error=error)
-    size = image.size if isinstance(image, LargeImage) else image.shape[:2]
-    if tiling and not tiling.fits(size):
-        return LoadedImage(source, size, image)
-    return LoadedImage(source, size, image, preprocess.resize(image))
+        return FailedImage(source, error)
+    height, width = image.shape[:2]
+    if tiling and not tiling.fits((height, width)):
+        return LoadedImage(source, (height, width), image, None)
+    return LoadedImage(source, (height, width), image, preprocess.resize(image))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from lighthead.inference.batch.rows import PreparedRow, prepare_row, read_rows
 from lighthead.inference.batch.shards import Shard
 from lighthead.inference.detector import Detector, Wanted
+from lighthead.inference.loading import LoadedImage
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.read_ahead import ordered_map, windows
 from lighthead.inference.tiles import Tiling
@@ -58,11 +59,12 @@ def read_chunks(shard: Shard, loading: Loading, workers: int) -> Iterator[Chunk]
 
 def without_pixels(chunk: Chunk) -> Chunk:
     """The same with what the network needs alone, to be sent."""
-    rows = [
-        row if row.loaded.resized is None else row._replace(loaded=row.loaded._replace(image=None))
-        for row in chunk.rows
-    ]
-    rows = [row._replace(loaded=row.loaded._replace(source=None)) for row in rows]
+    rows = []
+    for row in chunk.rows:
+        loaded = row.loaded._replace(source=b'')
+        if isinstance(loaded, LoadedImage) and loaded.resized is not None:
+            loaded = loaded._replace(image=None)
+        rows.append(row._replace(loaded=loaded))
     return chunk._replace(rows=rows)
 
 
@@ -72,9 +74,8 @@ def detect_in_chunk(detector: Detector, chunk: Chunk, wanted: Wanted) -> list[di
     for window in windows(chunk.rows, detector.window):
         results = detector.detect([row.loaded for row in window], wanted)
         for row, result in zip(window, results, strict=True):
-            record = dict(path=row.path, digest=row.digest)
-            if result.error is not None:
-                records.append(record | dict(error=str(result.error)))
-            else:
-                records.append(record | result.detections.to_dict())
+            outcome = dict(error=str(result.error))
+            if result.detections is not None:
+                outcome = result.detections.to_dict()
+            records.append(dict(path=row.path, digest=row.digest) | outcome)
     return records

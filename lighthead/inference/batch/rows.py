@@ -14,7 +14,7 @@ from lighthead.inference.conversions import import_extra
 from lighthead.inference.images import ImageError
 from lighthead.inference.inputs import IMAGE_SUFFIXES
 from lighthead.inference.large_images import SUFFIXES
-from lighthead.inference.loading import LoadedImage, load_image
+from lighthead.inference.loading import FailedImage, LoadedImage, load_image
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.tiles import Tiling
 
@@ -28,7 +28,7 @@ class Row(NamedTuple):
     """An image of the input: its name in the results, and its path, its content, or an error."""
 
     path: str
-    source: str | bytes | None
+    source: str | bytes
     error: str | None = None
 
 
@@ -37,7 +37,7 @@ class PreparedRow(NamedTuple):
 
     path: str
     digest: bytes
-    loaded: LoadedImage
+    loaded: LoadedImage | FailedImage
 
 
 def read_rows(shard: Shard) -> Iterator[Row]:
@@ -56,10 +56,10 @@ def prepare_row(row: Row, preprocess: Preprocess, tiling: Tiling | None) -> Prep
     content, digest, error = row.source, b'', row.error
     if isinstance(content, str):
         content, digest, error = _file_content(content, windowed=tiling is not None)
-    elif isinstance(content, bytes):
+    elif error is None:
         digest = hashlib.sha256(content).digest()
     if error is not None:
-        return PreparedRow(row.path, digest, LoadedImage(None, error=ImageError(error)))
+        return PreparedRow(row.path, digest, FailedImage(content, ImageError(error)))
     return PreparedRow(row.path, digest, load_image(content, preprocess, tiling))
 
 
@@ -84,9 +84,10 @@ def _tar_rows(shard: Shard) -> Iterator[Row]:
                 if member.isreg() and suffix in IMAGE_SUFFIXES:
                     name = f'{printable(path.name)}/{printable(member.name)}'
                     if member.size > LARGEST_INPUT:
-                        yield Row(name, None, f'is larger than {LARGEST_INPUT // 2**20} MiB.')
+                        yield Row(name, b'', f'is larger than {LARGEST_INPUT // 2**20} MiB.')
                     else:
-                        yield Row(name, archive.extractfile(member).read())
+                        file = archive.extractfile(member)
+                        yield Row(name, file.read() if file else b'')
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f'{printable(path)} is damaged or cut off ({error}).') from error
 
@@ -98,7 +99,8 @@ def _table_rows(shard: Shard) -> Iterator[Row]:
         with parquet.ParquetFile(path) as table:
             column = table_column(table.schema_arrow.names, shard.column, path)
             columns = [column, *({'path'} & set(table.schema_arrow.names) - {column})]
-            groups = range(*shard.row_groups)
+            first, end = shard.row_groups or (0, table.metadata.num_row_groups)
+            groups = range(first, end)
             before = sum(table.metadata.row_group(i).num_rows for i in range(groups.start))
             for batch in table.iter_batches(TABLE_ROWS, row_groups=groups, columns=columns):
                 for values in batch.to_pylist():
@@ -135,4 +137,4 @@ def _table_row(values: dict[str, Any], column: str, fallback: str) -> Row:
     if isinstance(value, bytes):
         return Row(name or fallback, value)
     reason = 'is empty' if value is None else f'holds {type(value).__name__}, no path and no image'
-    return Row(name or fallback, None, f'the column {column} {reason}.')
+    return Row(name or fallback, b'', f'the column {column} {reason}.')
