@@ -55,7 +55,8 @@ def run(args: argparse.Namespace, folder: Path, out: Path, executor: str) -> Run
     line = [sys.executable, '-m', 'lighthead', 'batch', folder, out, '--model', args.model]
     line += ['--threads', args.threads, '--batch-size', args.batch_size, '--executor', executor]
     line += ['--shard-size', 500, '--device', args.device, *(['--actors', 1] * (executor == 'ray'))]
-    started, seconds = time.monotonic(), {}
+    seconds: dict[int, float] = {}
+    started = time.monotonic()
     process = subprocess.Popen(
         list(map(str, line)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -51,8 +51,8 @@ def write_shards(folder: Path, images: int) -> None:
         with tarfile.open(folder / f'{first // SHARD:06d}.tar', 'w') as archive:
             for number in range(first, min(first + SHARD, images)):
                 noise = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-                _, data = cv2.imencode('.jpg', cv2.resize(noise, SIZE[::-1]))
-                data = data.tobytes()
+                _, encoded = cv2.imencode('.jpg', cv2.resize(noise, SIZE[::-1]))
+                data = encoded.tobytes()
                 if number % DAMAGED == DAMAGED - 1:
                     data = data[: len(data) // 2]
                 info = tarfile.TarInfo(f'{number:08d}.jpg')
@@ -81,16 +81,18 @@ class NoNetwork:
 
     def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
         values = batch[:, :, ::16, ::16].mean(axis=(1, 2, 3)) / 256
-        return [
-            RawDetections(np.float32([[v, v, w - v, h]]), np.float32([v]), np.zeros(1, int))
-            for v, (h, w) in zip(values, sizes, strict=True)
-        ]
+        return [_box(float(value), *size) for value, size in zip(values, sizes, strict=True)]
+
+
+def _box(value: float, height: int, width: int) -> RawDetections:
+    box = np.array([[value, value, width - value, height]], np.float32)
+    return RawDetections(box, np.array([value], np.float32), np.zeros(1, np.int64))
 
 
 def run_without_network(model: str, source: str, out: str) -> int:
     """`lighthead batch` in this process."""
     opened = OpenedModel(NoNetwork(), Preprocess(SIZE[::-1]), ['thing'], [1], 0.5)
-    detector.open_model = lambda *_: opened
+    vars(detector)['open_model'] = lambda *_: opened
     return batch(BatchOptions(source, out, model, pred_score_thr=0.0))
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -91,7 +92,7 @@ class LargeImage:
             raise ImageError(f'{printable(self.path)} cannot be read ({reason}).') from error
 
 
-def _open(path: Path) -> object:
+def _open(path: Path) -> Any:
     rasterio = import_extra('rasterio', 'large')
     with rasterio.Env(**_OPTIONS), warnings.catch_warnings():
         warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)

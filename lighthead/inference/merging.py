@@ -68,7 +68,7 @@ def detect_in_parts(
 def _in_image(part: Part, raw: RawDetections, preprocess: Preprocess) -> Found:
     offset = np.array(part.region[:2] * 2, np.float32)
     boxes = preprocess.restore(raw.boxes, part.region.size) + offset
-    regions = np.broadcast_to(np.float32(part.region), boxes.shape)
+    regions = np.broadcast_to(np.array(part.region, np.float32), boxes.shape)
     return Found(boxes, raw.scores, raw.labels, regions)
 
 

@@ -38,8 +38,9 @@ class Job:
 
     def add_bar(self) -> None:
         """Begin to show how many of the images are done."""
-        rows = [shard.rows for shard in self.todo]
-        self._bar = self.progress.add('detecting', None if None in rows else sum(rows))
+        rows = [shard.rows for shard in self.todo if shard.rows is not None]
+        total = sum(rows) if len(rows) == len(self.todo) else None
+        self._bar = self.progress.add('detecting', total)
 
     def count(self, records: Sequence[dict]) -> None:
         """So many more images have records."""

@@ -117,8 +117,9 @@ class BatchOutput:
         """
         if not {shard.name for shard in self.shards} <= self._files():
             return None
-        lines = [self._line(shard) for shard in self.shards]
-        if None in lines:
+        found = [self._line(shard) for shard in self.shards]
+        lines = [line for line in found if line is not None]
+        if len(lines) < len(found):
             return None
         text = ''.join(json.dumps(line) + '\n' for line in lines)
         write_bytes_file(text.encode(), self.folder / MANIFEST)

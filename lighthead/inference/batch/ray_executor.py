@@ -171,13 +171,14 @@ class Assembler:
             return
         parts = self._parts.setdefault(records.shard, {})
         parts[records.number] = records
-        last = next((part for part in parts.values() if part.total is not None), None)
+        ends = [(part.number, part.total) for part in parts.values() if part.total is not None]
         if records.error is not None:
             self._end(records.shard)
             self._job.fail(self._shards[records.shard], records.error)
-        elif last is not None and len(parts) == last.number + 1:
-            self._end(records.shard)
-            self._write(self._shards[records.shard], parts, last.total)
+        for last, total in ends:
+            if records.error is None and len(parts) == last + 1:
+                self._end(records.shard)
+                self._write(self._shards[records.shard], parts, total)
 
     def _end(self, shard: int) -> None:
         self._ended.add(shard)

@@ -28,7 +28,7 @@ def run_images(run: Run, inputs: Sequence[tuple[Path, str]]) -> None:
     bar = run.progress.add('detecting', len(inputs))
     with closing(results), closing(drawn):
         for result, path, name, drawing in drawn:
-            if result.error is not None:
+            if result.detections is None:
                 run.fail(path, str(result.error))
             else:
                 run.record(path, result.detections, drawing=name)
@@ -48,7 +48,7 @@ def _draw(
     """Draw and write, and say under which name; the pixels are passed on only to be shown."""
     result, (path, name) = task
     drawing = written = None
-    if result.image is not None and run.draws:
+    if result.image is not None and result.detections is not None and run.draws:
         drawing = draw_detections(result.image, result.detections)
         if run.output.vis_dir is not None:
             write_image(run.output.vis_dir / name, drawing, sync=False)

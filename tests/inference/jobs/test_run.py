@@ -307,3 +307,20 @@ def test_float_scores_survive(run, images, tmp_path):
     run(images[0])
     line = records(tmp_path / 'out')[0]
     assert np.float32(line['scores'][1]) == pytest.approx(0.45, abs=1e-6)
+
+
+def test_tiles_and_a_tiff_read_by_windows(run, backend, images, tmp_path, monkeypatch, capsys):
+    pytest.importorskip('rasterio', reason='rasterio is not installed: the extra large')
+    large = tmp_path / 'large.tif'
+    cv2.imwrite(str(large), cv2.resize(cv2.imread(str(images[0])), (300, 200)))
+    assert run(images[0], large, tile=100) == 0
+    assert backend.images == (1 + 2) + (1 + 4 * 3), 'the whole, and its tiles'
+    assert all('drawing' in line for line in records(tmp_path / 'out'))
+    monkeypatch.setattr('lighthead.inference.large_images.LARGE_IMAGE', 50_000)
+    assert run(images[0], large, tile=100) == 0
+    lines = records(tmp_path / 'out')
+    assert ['drawing' in line for line in lines] == [True, False]
+    assert (lines[1]['width'], lines[1]['height']) == (300, 200)
+    assert 'has no drawing' in capsys.readouterr().err
+    with pytest.raises(UserError, match='tile was 100 and is None'):
+        run(images[0], large, resume=True)
