@@ -25,6 +25,7 @@ from pycocotools.cocoeval import COCOeval
 from lighthead import Detector
 from lighthead.inference.images import read_image
 from lighthead.inference.results import Detections
+from lighthead.inference.tiles import Tiling
 
 SCORE_THR = 0.01
 ROWS = 500
@@ -77,10 +78,10 @@ def supervision_slicer(
     def detect(pixels: np.ndarray) -> Detections:
         found = slicer(pixels)
         size = pixels.shape[0], pixels.shape[1]
-        arrays = (found.xyxy, found.confidence, found.class_id)
-        if found.confidence is None:  # nothing was found
-            arrays = (np.zeros((0, 4)), np.zeros(0), np.zeros(0))
-        return Detections.from_arrays(*arrays, detector.classes, size)
+        none = np.zeros(0)  # where nothing was found
+        scores = none if found.confidence is None else found.confidence
+        labels = none if found.class_id is None else found.class_id
+        return Detections.from_arrays(found.xyxy, scores, labels, detector.classes, size)
 
     return detect
 
@@ -134,8 +135,9 @@ def measure_large(args: argparse.Namespace, path: Path) -> None:
     detections = detector(path)
     seconds, wall = time.process_time() - started, time.monotonic() - begun
     size = detections.image_size
+    passes = 1 + len(Tiling(args.tile, args.overlap).regions(size))
     print(
-        f'{size[1]} x {size[0]}: {1 + len(detector.tiling.regions(size))} passes, '
+        f'{size[1]} x {size[0]}: {passes} passes, '
         f'{len(detections)} detections, {seconds:.0f} s of a core, {wall:.0f} s; resident '
         f'{before:.0f} MiB before, {resident():.0f} MiB at most '
         f'(the image decoded: {3 * size[0] * size[1] / 2**20:.0f} MiB)'
