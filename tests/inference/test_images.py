@@ -220,7 +220,9 @@ def test_numpy_arrays_are_bgr(array, expected):
         (torch.zeros(2, 3, 4, 5), 'as a list'),
         (torch.zeros(3, 0, 5), 'no pixels'),
         (Image.fromarray(np.zeros((4, 5), np.float32)), 'floating-point'),
-        (b'bytes', 'not bytes'),
+        (b'bytes', 'the image: cannot be read as an image'),
+        (b'', 'the image: the file is empty'),
+        (bytearray(4), 'not bytearray'),
         (None, 'not NoneType'),
     ],
 )
@@ -234,6 +236,7 @@ def test_all_sources_of_a_picture_agree(rgb, tmp_path):
     chw = torch.from_numpy(rgb).permute(2, 0, 1)
     sources = [
         tmp_path / 'picture.png',
+        (tmp_path / 'picture.png').read_bytes(),
         Image.fromarray(rgb),
         rgb[..., ::-1],
         chw,
