@@ -49,18 +49,25 @@ def apply_data_root(
         _set_loader(cfg, 'train', layout.root, layout.train, classes)
     else:
         _refuse_unknown(layout, classes)
-    for name in ('val', 'test'):
-        if layout.val is not None:
-            _set_loader(cfg, name, layout.root, layout.val, classes)
-            _set_evaluators(cfg, name, layout.val)
-        else:
-            for key in (f'{name}_dataloader', f'{name}_evaluator', f'{name}_cfg'):
-                cfg[key] = None
-    if layout.val is None:
-        print_log(f'{root} has no val split: training runs without validation.', 'current', 30)
+    _set_validation(cfg, layout, classes)
     if 'data_root' in cfg:
         cfg.data_root = f'{layout.root}/'
     return layout
+
+
+def _set_validation(cfg: Config, layout: DataLayout, classes: Sequence[str]) -> None:
+    """Validate and test on the val split, or not at all."""
+    if layout.val is None:
+        for name in ('val', 'test'):
+            for key in (f'{name}_dataloader', f'{name}_evaluator', f'{name}_cfg'):
+                cfg[key] = None
+        print_log(
+            f'{layout.root} has no val split: training runs without validation.', 'current', 30
+        )
+        return
+    for name in ('val', 'test'):
+        _set_loader(cfg, name, layout.root, layout.val, classes)
+        _set_evaluators(cfg, name, layout.val)
 
 
 def _refuse_unknown(layout: DataLayout, classes: Sequence[str]) -> None:

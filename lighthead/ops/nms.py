@@ -9,6 +9,13 @@ need a prefix of a few hundred, and neither the sort nor the IoUs of the rest.
 Where many are to be kept, as of an RPN, a block of candidates is compared with all kept
 boxes at once on a CPU, in vectorised operations; torchvision's kernel takes one
 pair after the other.
+
+With labels, IoUs are computed in float64, where classes can be moved apart without loss (in
+float32 that shifts coordinates by up to 1/128 pixel for 80 classes); without labels in the type
+of the boxes, as :func:`torchvision.ops.nms` does.
+
+On a GPU it works, but every round waits for the device; see :mod:`lighthead.ops.fixed_nms` for
+one that does not.
 """
 
 import itertools
@@ -48,13 +55,7 @@ def batched_nms_topk(
 
     A box is removed if its IoU with a kept box of its class is strictly above
     the threshold. Boxes count by (score descending, index ascending). Equal to
-    the first ``max_num`` of :func:`torchvision.ops.batched_nms`. With labels,
-    IoUs are computed in float64, where classes can be moved apart without loss
-    (in float32 that shifts coordinates by up to 1/128 pixel for 80 classes);
-    without labels in the type of the boxes, as :func:`torchvision.ops.nms` does.
-
-    On a GPU it works, but every round waits for the device; see
-    :mod:`lighthead.ops.fixed_nms` for one that does not.
+    the first ``max_num`` of :func:`torchvision.ops.batched_nms`.
 
     Args:
         boxes: (N, 4) as (x1, y1, x2, y2), finite.
