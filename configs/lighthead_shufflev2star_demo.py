@@ -20,22 +20,12 @@ model = dict(
         rpn_proposal=dict(nms_pre=1000, max_per_img=500),
     ),
 )
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomResize', scale=scale, ratio_range=(0.8, 1.2), keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-    ),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[2] = dict(
+    type='RandomResize', scale=scale, ratio_range=(0.8, 1.2), keep_ratio=True
+)
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].scale = scale
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
@@ -64,18 +54,9 @@ optim_wrapper = dict(
 )
 auto_scale_lr = dict(base_batch_size=4)
 train_cfg = dict(max_epochs=max_epochs, val_interval=20)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=True,
-        begin=0,
-        end=max_epochs,
-        T_max=max_epochs,
-        eta_min_ratio=0.01,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = 50
+param_scheduler[1].update(end=max_epochs, T_max=max_epochs)
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),
     dict(type='OptimizerStepEMAHook', momentum=0.01),

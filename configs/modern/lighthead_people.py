@@ -11,18 +11,6 @@ model = dict(
     rpn_head=dict(loss_distill_cls=dict(loss_weight=2.0)),
 )
 train_cfg = dict(max_epochs=max_epochs, val_interval=10)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=True,
-        begin=0,
-        end=max_epochs,
-        T_max=max_epochs,
-        eta_min_ratio=0.02,
-        convert_to_iter_based=True,
-    ),
-]
 optim_wrapper = dict(optimizer=dict(lr=1.4e-3))
 auto_scale_lr = dict(base_batch_size=16)  # two processes with 8 images each
 custom_hooks = [

@@ -3,18 +3,14 @@
 # OHEM stay the authors'. The figures follow common practice and were not measured.
 _base_ = '../lighthead_shufflev2star.py'
 max_epochs = 24
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(
-        type='RandomChoiceResize',
-        scales=[(1400, short_side) for short_side in range(600, 1001, 50)],
-        keep_ratio=True,
-    ),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),  # brightness, contrast, saturation, hue
-    dict(type='PackDetInputs'),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[2] = dict(
+    type='RandomChoiceResize',
+    scales=[(1400, short_side) for short_side in range(600, 1001, 50)],
+    keep_ratio=True,
+)
+# before the images are packed: brightness, contrast, saturation, hue
+train_pipeline.insert(4, dict(type='PhotoMetricDistortion'))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [

@@ -17,10 +17,11 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
-from torch import Tensor, nn
+from torch import nn
 
 from lighthead.checkpoint.specification import Specification
 from lighthead.errors import UserError
+from lighthead.weights.compare import compare_weights, shapes_of
 
 PROBE = 64
 """Sides of the image that a new network is run on."""
@@ -69,8 +70,9 @@ def load_weights(model: nn.Module, state_dict: Mapping, path: str | os.PathLike)
     Raises:
         UserError: the weights do not fit the model.
     """
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    check_weights(shapes, state_dict, f'The weights in {Path(path)} do not fit the config')
+    check_weights(
+        shapes_of(model), state_dict, f'The weights in {Path(path)} do not fit the config'
+    )
     model.load_state_dict(state_dict)
 
 
@@ -87,7 +89,7 @@ def expected_shapes(specification: Specification) -> dict[str, tuple[int, ...]]:
         raise UserError(
             f'The specification describes no detector ({_first_line(error)}).'
         ) from error
-    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    return shapes_of(model)
 
 
 @torch.no_grad()
@@ -120,18 +122,13 @@ def check_weights(
     Raises:
         UserError: a weight is missing, left over, or of another shape or kind.
     """
-    other = [
-        name
-        for name in expected.keys() & state_dict.keys()
-        if not isinstance(state_dict[name], Tensor)
-        or tuple(state_dict[name].shape) != expected[name]
-    ]
+    compared = compare_weights(expected, state_dict)
     faults = {
-        'missing': expected.keys() - state_dict.keys(),
-        'unexpected': [str(name) for name in state_dict if name not in expected],
-        'of another shape': other,
+        'missing': compared.missing,
+        'unexpected': [str(name) for name in compared.unexpected],
+        'of another shape': compared.differing,
     }
-    parts = [f'{len(v)} {what} ({sorted(v)[0][:100]})' for what, v in faults.items() if v]
+    parts = [f'{len(v)} {fault} ({min(v)[:100]})' for fault, v in faults.items() if v]
     if parts:
         raise UserError(f'{what}: {", ".join(parts)}.')
 

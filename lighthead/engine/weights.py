@@ -1,13 +1,14 @@
 """Weights of a checkpoint into the runner's model, with an error message where they do not fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor
 
 from lighthead.engine.training_state import dataset_meta
 from lighthead.errors import UserError
+from lighthead.weights.compare import compare_weights, shapes_of
 
 CLASS_SCORES = ('roi_head.bbox_head.fc_cls.weight', 'roi_head.bbox_head.fc_cls.bias')
 """Weights with a row for each class."""
@@ -28,16 +29,21 @@ def load_weights(runner: Runner, checkpoint: dict, path: Any, exact: bool) -> No
     model = runner.bare_model
     if not exact:
         _match_class_scores(runner, checkpoint)
-    fitting, differing, missing = split_by_shape(model, checkpoint['state_dict'])
-    if exact and (differing or missing):
-        raise UserError(_does_not_fit(checkpoint, path, differing, missing))
-    if len(differing) + len(missing) > 0.5 * len(model.state_dict()):
+    weights, shapes = checkpoint['state_dict'], shapes_of(model)
+    compared = compare_weights(shapes, weights)
+    problems = [
+        f'{name} is {tuple(weights[name].shape)} there and {shapes[name]} in the model'
+        for name in compared.differing
+    ]
+    if exact and (problems or compared.missing):
+        raise UserError(_does_not_fit(checkpoint, path, problems, compared.missing))
+    if len(problems) + len(compared.missing) > 0.5 * len(shapes):
         raise UserError(f'{path} fits less than half of the model: wrong config or file.')
-    for problem in differing.values():
+    for problem in problems:
         runner.logger.warning(f'Not loaded from {path}: {problem}')
-    if missing:
-        runner.logger.warning(f'Not in {path}: {", ".join(missing)}')
-    checkpoint['state_dict'] = fitting
+    if compared.missing:
+        runner.logger.warning(f'Not in {path}: {", ".join(compared.missing)}')
+    checkpoint['state_dict'] = {k: v for k, v in weights.items() if k not in compared.differing}
     runner.call_hook('after_load_checkpoint', checkpoint=checkpoint)  # EMA swaps weights here
     model.load_state_dict(checkpoint['state_dict'], strict=False)
 
@@ -110,31 +116,10 @@ def check_same_classes(path: Any, trained: Sequence[str], now: Sequence[str]) ->
     )
 
 
-def split_by_shape(
-    model: nn.Module, weights: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, str], list[str]]:
-    """Compare weights to load with the model's.
-
-    Returns:
-        The weights that fit, a description of each whose shape differs, and
-        the names that the model has and ``weights`` lacks.
-    """
-    own = model.state_dict()
-    fitting, differing = {}, {}
-    for name, value in weights.items():
-        if name in own and own[name].shape != value.shape:
-            differing[name] = (
-                f'{name} is {tuple(value.shape)} there and {tuple(own[name].shape)} in the model'
-            )
-        else:
-            fitting[name] = value
-    return fitting, differing, [name for name in own if name not in weights]
-
-
 def _does_not_fit(
-    checkpoint: dict, path: Any, differing: Mapping[str, str], missing: Sequence[str]
+    checkpoint: dict, path: Any, differing: Sequence[str], missing: Sequence[str]
 ) -> str:
-    first = next(iter(differing.values()), None) or f'{missing[0]} is missing there'
+    first = next(iter(differing), None) or f'{missing[0]} is missing there'
     classes = (checkpoint['meta'].get('dataset_meta') or {}).get('classes') or ()
     return (
         f'{path} does not fit the model of the config: {first} ({len(differing)} differ in shape, '

@@ -1,7 +1,7 @@
 """Load pretrained weights into a backbone, count what arrived, and refuse what does not fit."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lighthead.errors import UserError
 from lighthead.weights import fetch, layouts, star
+from lighthead.weights.compare import compare_weights, shapes_of
 from lighthead.weights.files import read_weight_file
 from lighthead.weights.sources import WeightSource, source_of_file, torchvision_source
 
@@ -134,27 +135,23 @@ def check_activation(source: WeightSource, backbone: nn.Module) -> None:
 def _compare(
     backbone: nn.Module, given: dict[str, Tensor], checkpoint: str, source: WeightSource
 ) -> LoadReport:
-    own = {k: v for k, v in backbone.state_dict().items() if not k.endswith(NOT_COUNTED)}
-    identity = [] if star.star_names(given) else star.star_names(own)
-    loaded, missing, mismatched = [], [], []
-    for name, tensor in own.items():
-        if name in identity:
-            continue
-        if name not in given:
-            missing.append(name)
-        elif given[name].shape != tensor.shape:
-            mismatched.append(f'{name} {_shape(given[name])} instead of {_shape(tensor)}')
-        else:
-            loaded.append(name)
-    others = [k for k in given if k not in own and not k.endswith(NOT_COUNTED)]
+    shapes = {k: v for k, v in shapes_of(backbone).items() if not k.endswith(NOT_COUNTED)}
+    identity = [] if star.star_names(given) else star.star_names(shapes)
+    compared = compare_weights({k: v for k, v in shapes.items() if k not in identity}, given)
+    mismatched = [
+        f'{name} {_shape(given[name].shape)} instead of {_shape(shapes[name])}'
+        for name in compared.differing
+    ]
+    others = [k for k in compared.unexpected if not k.endswith(NOT_COUNTED)]
     unused = [k for k in others if not k.startswith(layouts.CLASSIFIERS)]
-    valid = set(loaded) | set(identity)
+    valid = {*compared.fitting, *identity}
     norms = [
         name
         for name, module in backbone.named_modules()
         if isinstance(module, _BatchNorm)
         and all(f'{name}.{field}' in valid for field in NORM_FIELDS)
     ]
+    loaded, missing = compared.fitting, compared.missing
     return LoadReport(checkpoint, source, loaded, missing, mismatched, unused, identity, norms)
 
 
@@ -219,8 +216,8 @@ def _copy(backbone: nn.Module, given: dict[str, Tensor], report: LoadReport) -> 
         star.set_to_identity(backbone)
 
 
-def _shape(tensor: Tensor) -> str:
-    return 'x'.join(map(str, tensor.shape)) or 'scalar'
+def _shape(shape: Sequence[int]) -> str:
+    return 'x'.join(map(str, shape)) or 'scalar'
 
 
 def _some(names: list[str], limit: int = LOGGED) -> str:
