@@ -81,15 +81,20 @@ class Specification(Closed):
         return dict(self.detector.model_cfg(), data_preprocessor=self.preprocess.to_preprocessor())
 
     def with_test_settings(
-        self, score_thr: Share | None = None, nms_pre: int | None = None
+        self,
+        score_thr: Share | None = None,
+        nms_pre: int | None = None,
+        img_scale: tuple[int, int] | None = None,
     ) -> 'Specification':
-        """A checked copy with another final threshold or number of proposals before NMS."""
+        """A checked copy with another threshold, number of proposals before NMS or image size."""
         data = self.model_dump()
         rpn, rcnn = (data['detector']['test_cfg'][name] for name in ('rpn', 'rcnn'))
         if score_thr is not None:
             rcnn['score_thr'] = float(score_thr)
         if nms_pre is not None:
             rpn.update(nms_pre=nms_pre, max_per_img=min(rpn['max_per_img'], nms_pre))
+        if img_scale is not None:
+            data['preprocess']['scale'] = tuple(img_scale)
         return Specification.parse(data, 'The test settings')
 
 
