@@ -1,8 +1,11 @@
 """What the executors of a job share: options, detector, output, progress, failures."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lighthead.errors import UserError
+from lighthead.files import printable
 from lighthead.inference.batch.options import BatchOptions, check_options, open_detector, wanted
 from lighthead.inference.batch.output import BatchOutput, job_of
 from lighthead.inference.batch.shards import Shard, plan_shards
@@ -26,6 +29,7 @@ class Job:
             import_extra('ray.data', 'ray')
         self.options = options
         self.shards = plan_shards(options.input, options.shard_size, options.column)
+        _check_apart(options, self.shards)
         on_ray = options.executor == 'ray'  # the actors' machines have the devices
         here = replace(options, device='cpu', precision=None) if on_ray else options
         self.detector = open_detector(here)
@@ -52,3 +56,10 @@ class Job:
         """Report a shard that cannot be done; the others go on."""
         self.failures.append(shard)
         self.progress.error(f'shard {shard.name}: {message}')
+
+
+def _check_apart(options: BatchOptions, shards: Sequence[Shard]) -> None:
+    """Refuse a folder of results that is one of images: the next run would read its results."""
+    folders = {os.path.realpath(os.path.dirname(shard.sources[0]) or '.') for shard in shards}
+    if os.path.realpath(options.out) in folders:
+        raise UserError(f'{printable(options.out)} holds the images: choose another folder.')

@@ -212,6 +212,16 @@ def test_files_of_others_are_left_alone(run, images, tmp_path):
     assert contents(tmp_path / 'out') == {'mine.parquet': b'mine'}
 
 
+@pytest.mark.parametrize(('folder', 'given'), [('in', 'in'), ('tars', 'tars/*.tar')])
+def test_results_next_to_the_images_are_refused(run, images, tmp_path, folder, given):
+    (tmp_path / 'tars').mkdir()
+    write_tar(tmp_path / 'tars/a.tar', images)
+    before = contents(tmp_path / folder)
+    with pytest.raises(UserError, match='holds the images'):
+        run(tmp_path / given, out=str(tmp_path / folder))
+    assert contents(tmp_path / folder) == before
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_between_shards(run, backend, images, tmp_path, capsys, number):
     calls = iter(range(100))
