@@ -9,6 +9,7 @@ import errno
 import itertools
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,13 +90,30 @@ def write_bytes_file(data: bytes, path: str | os.PathLike, sync: bool = True) ->
         file.write(data)
 
 
+@contextmanager
+def temporary_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A new folder next to ``path``, deleted at the end; :func:`clean_leftovers` knows it.
+
+    To write the folder ``path`` itself all or nothing, rename the temporary one to it.
+    """
+    temporary = temporary_path(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def clean_leftovers(folder: str | os.PathLike) -> list[str]:
-    """Delete temporary files that killed processes left in ``folder``; return their names."""
+    """Delete what killed processes left in ``folder``, temporary files and folders; their names."""
     removed = []
     for path in Path(folder).glob('.*.tmp*'):
         match = _TEMPORARY.match(path.name)
         if match and not _is_running(int(match.group(1))):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed
 

@@ -14,10 +14,23 @@ from lighthead.files import (
     printable,
     read_regular_file,
     replacing,
+    temporary_folder,
     temporary_path,
     write_bytes_file,
     write_text_file,
 )
+
+
+def test_a_temporary_folder_of_a_killed_process_is_cleaned_up(tmp_path):
+    with temporary_folder(tmp_path / 'out') as folder:
+        (folder / 'half').write_text('x')
+        assert clean_leftovers(tmp_path) == [folder.name]  # this process counts as an earlier one
+    gone = subprocess.Popen(['true'])
+    gone.wait()
+    killed = tmp_path / f'.out.0.{gone.pid}.tmp'
+    (killed / 'deep').mkdir(parents=True)
+    assert clean_leftovers(tmp_path) == [killed.name]
+    assert os.listdir(tmp_path) == []
 
 
 def test_content_and_no_leftovers(tmp_path):

@@ -1,6 +1,5 @@
 """Export of a checkpoint (what ``lighthead export`` does): write, check, and say what it costs."""
 
-import shutil
 import tempfile
 from argparse import Namespace
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from lighthead.deploy.model_settings import read_settings
 from lighthead.deploy.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured, measure, validation_split
+from lighthead.files import clean_leftovers, put_in_place, temporary_folder
 from lighthead.inference.calibration import calibration_inputs
 from lighthead.inference.detector import Detector
 from lighthead.inference.preprocess import Preprocess
@@ -46,12 +46,13 @@ def export(options: Namespace) -> Path:
     out = _checked_out(options)
     options.checkpoint = str(locate_model(options.checkpoint))
     model, meta = load_for_export(options)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix='.export-') as folder:
-        written = write_export(model, meta, options.format, Path(folder))
+    clean_leftovers(out.parent)
+    with temporary_folder(out) as folder:
+        written = write_export(model, meta, options.format, folder)
         check_against_torch(written, model, meta, options.format)
         if options.int8:
             float_file = written
-            written = _write_int8(options, model, meta, Path(folder))
+            written = _write_int8(options, model, meta, folder)
             _report_int8(options, float_file, written)
         _move(written, out)
     precision = 'int8' if options.int8 else 'fp32'
@@ -221,5 +222,10 @@ def _files(path: Path) -> Sequence[Path]:
 
 
 def _move(source: Path, out: Path) -> None:
-    for old, new in zip(_files(source), _files(out), strict=True):
-        shutil.move(old, new)
+    """Put an export in its place. Of two files, the one with the checksum of both comes last, and
+    that of an earlier export goes first: at any moment there is a whole export, or none."""
+    pairs = list(zip(_files(source), _files(out), strict=True))
+    if len(pairs) > 1:
+        out.unlink(missing_ok=True)
+    for old, new in reversed(pairs):
+        put_in_place(old, new)

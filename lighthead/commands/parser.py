@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from lighthead.errors import EXIT_USER
+from lighthead.errors import EXIT_USER, shortened
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error message and exit."""
-        print(f'error: {message}; see {self.prog} --help', file=sys.stderr)
+        print(shortened(f'error: {message}; see {self.prog} --help'), file=sys.stderr)
         raise SystemExit(EXIT_USER)
 
     def parse_known_args(

@@ -17,11 +17,25 @@ BUILDERS = {
     'build_dataloader': 'dataloader',
     'build_optim_wrapper': 'cfg',
 }
+MISTAKES = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What classes raise for values that they do not take."""
 
 
 def build(run: CheckedRun) -> Runner:
-    """The runner that ``cfg.runner_type`` names."""
-    return RUNNERS.build(run.cfg)
+    """The runner that ``cfg.runner_type`` names.
+
+    Raises:
+        UserError: a value of the config is none that the runner takes.
+    """
+    try:
+        return RUNNERS.build(run.cfg)
+    except MISTAKES as error:
+        if _built_last(error.__traceback__) is not None:
+            raise  # naming_mistakes() names the part
+        raise UserError(
+            f'The config cannot be built with these values ({type(error).__name__}: {error}): '
+            'correct the config or --cfg-options.'
+        ) from error
 
 
 @contextmanager
@@ -36,7 +50,7 @@ def naming_mistakes(run: CheckedRun) -> Iterator[None]:
     """
     try:
         yield
-    except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except MISTAKES as error:
         node = _built_last(error.__traceback__)
         if node is None:
             raise

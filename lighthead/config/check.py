@@ -2,7 +2,7 @@
 
 In this order, the quick before the slow:
 
-1. the names in the config: every ``type`` and its arguments;
+1. the values in the config by their kind, and its names: every ``type`` and its arguments;
 2. the work dir: a new run does not overwrite another, ``--resume`` has a file;
 3. the use: whether a checkpoint can describe the detector, and the format of the data sets;
 4. the other processes are joined (``--launcher``), so that one of them reports;
@@ -26,6 +26,7 @@ from mmengine.dist import get_world_size, is_main_process
 from lighthead.checkpoint.describe import notes_on_use
 from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.config.keys import check_types
+from lighthead.config.kinds import check_kinds
 from lighthead.config.read import RunConfig
 from lighthead.data.check import DataReport, check_data
 from lighthead.data.image_folder import list_classes
@@ -143,6 +144,7 @@ def check_classification(
 def _start(config: RunConfig, work_dir: str | None, launcher: str) -> tuple[Config, Path]:
     """A copy of the config with its work dir: flag, else the config's, else by its name."""
     cfg = copy.deepcopy(config.cfg)
+    check_kinds(cfg)
     if cfg.get('default_scope', 'mmdet') in ('mmdet', 'mmengine'):
         check_types(cfg)
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{config.path.stem}'

@@ -89,9 +89,15 @@ def parse_cfg_options(texts: Sequence[str] | Mapping | None) -> dict:
     """``KEY=VALUE`` texts as a dict of values, interpreted as mmdetection does.
 
     What is a mapping already is returned as a dict.
+
+    Raises:
+        UserError: a value is no list, though it begins as one.
     """
     if isinstance(texts, Mapping):
         return dict(texts)
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    return parser.parse_args(['--cfg-options', *texts] if texts else []).cfg_options
+    try:
+        return parser.parse_args(['--cfg-options', *texts] if texts else []).cfg_options
+    except (AssertionError, ValueError) as error:  # of mmengine's reader of lists
+        raise UserError(f'--cfg-options: a value cannot be read ({error}).') from error

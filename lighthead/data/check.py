@@ -4,16 +4,15 @@ No image is opened, so that COCO itself takes seconds on top of reading its JSON
 """
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 
-from lighthead.data.classes import classes_of
 from lighthead.data.clean import BoxReport, load_clean_boxes, load_coco_json
+from lighthead.data.content import check_content, first_names
 from lighthead.data.layout import dataset_cfgs, num_classes_fields
 from lighthead.errors import UserError
 
@@ -96,9 +95,7 @@ def _check_dataset(cfg: Config, split: str, dataset: Mapping) -> SplitReport:
         raise UserError(f'{ann_file} lists no images.')
     if not content['annotations'] and split != 'test':
         raise UserError(f'{ann_file} has no annotations: there is nothing to learn or measure.')
-    names, category_ids = classes_of(content, ann_file)
-    _check_images(content['images'], ann_file)
-    _check_annotations(content, category_ids, ann_file)
+    names, _ = check_content(content, ann_file)
     classes, notes = _match_classes(dataset, split, names, ann_file)
     _check_num_classes(cfg, classes, ann_file)
     _check_files(content['images'], folder, ann_file)
@@ -131,50 +128,6 @@ def _paths(dataset: Mapping) -> tuple[Path, Path]:
     return root / dataset['ann_file'], root / (prefix.get('img') or '')
 
 
-def _check_images(images: Sequence[Mapping], ann_file: Path) -> None:
-    for number, image in enumerate(images):
-        name, width, height = (image.get(key) for key in ('file_name', 'width', 'height'))
-        label = f'image {image.get("id", f"number {number}")} of {ann_file}'
-        if not isinstance(image.get('id'), int | str):
-            raise UserError(f'The {label} has no "id".')
-        if not isinstance(name, str) or not name:
-            raise UserError(f'The {label} has no "file_name".')
-        for key, value in (('width', width), ('height', height)):
-            if not isinstance(value, int | float) or not value > 0:
-                raise UserError(f'The {label} ({name}) has no positive "{key}": {value!r}.')
-    _refuse_duplicates((image['id'] for image in images), 'image', ann_file)
-
-
-def _check_annotations(content: Mapping, category_ids: Sequence[int], ann_file: Path) -> None:
-    annotations = content['annotations']
-    fields = {
-        'category_id': (frozenset(category_ids), 'a category'),
-        'image_id': (frozenset(image['id'] for image in content['images']), 'an image'),
-    }
-    for key, (known, what) in fields.items():
-        unknown = Counter(
-            str(a.get(key))
-            for a in annotations
-            if not isinstance(a.get(key), int | str) or a[key] not in known
-        )
-        if unknown:
-            raise UserError(
-                f'{sum(unknown.values())} annotations of {ann_file} have a {key} that is not '
-                f'{what} of the file ({_first(unknown)}): add it, or remove them.'
-            )
-    ids = (a['id'] for a in annotations if a.get('id') is not None)
-    _refuse_duplicates(ids, 'annotation', ann_file)
-
-
-def _refuse_duplicates(ids: Iterable, what: str, ann_file: Path) -> None:
-    repeated = [key for key, count in Counter(map(str, ids)).items() if count > 1]
-    if repeated:
-        raise UserError(
-            f'{ann_file} uses {len(repeated)} {what} ids more than once '
-            f'({_first(repeated)}): make them unique.'
-        )
-
-
 def _match_classes(
     dataset: Mapping, split: str, names: Sequence[str], ann_file: Path
 ) -> tuple[Sequence[str], list[str]]:
@@ -187,16 +140,17 @@ def _match_classes(
     missing = [name for name in classes if name not in names]
     if missing and (split == 'train' or len(missing) == len(classes)):
         raise UserError(
-            f'{len(missing)} of the {len(classes)} class names in metainfo ({_first(missing)}) '
-            f'are not among the categories of {ann_file} ({_first(names)}): correct '
-            'metainfo.classes, or give --data-root, which takes them from the file.'
+            f'{len(missing)} of the {len(classes)} class names in metainfo '
+            f'({first_names(missing)}) are not among the categories of {ann_file} '
+            f'({first_names(names)}): correct metainfo.classes, or give --data-root, which takes '
+            'them from the file.'
         )
     notes = []
     if missing:
-        notes.append(f'{len(missing)} classes do not occur in {ann_file}: {_first(missing)}')
+        notes.append(f'{len(missing)} classes do not occur in {ann_file}: {first_names(missing)}')
     unused = [name for name in names if name not in classes]
     if unused:
-        notes.append(f'{len(unused)} categories of {ann_file} are not used: {_first(unused)}')
+        notes.append(f'{len(unused)} categories of {ann_file} are not used: {first_names(unused)}')
     return classes, notes
 
 
@@ -222,7 +176,7 @@ def _check_files(images: Sequence[Mapping], folder: Path, ann_file: Path) -> Non
     if missing:
         raise UserError(
             f'{len(missing)} of the {len(images)} images listed in {ann_file} are not in '
-            f'{folder} ({_first(missing)}): complete the folder, or remove them from the file.'
+            f'{folder} ({first_names(missing)}): complete the folder, or remove them from the file.'
         )
 
 
@@ -243,8 +197,3 @@ def _check_evaluators(cfg: Config, split: str) -> None:
                 f'{split}_evaluator.ann_file {ann_file} does not exist: set it to the '
                 'annotation file of the data set.'
             )
-
-
-def _first(names: Iterable[str], count: int = 5) -> str:
-    names = list(names)
-    return ', '.join(names[:count]) + (', ...' if len(names) > count else '')

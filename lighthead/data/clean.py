@@ -7,14 +7,11 @@ described at https://cocodataset.org/#format-data.
 
 import contextlib
 import gc
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from mmdet.datasets.api_wrappers import COCO
 
 from lighthead.data.parsed_once import forget, handed_on, is_handing_on
 from lighthead.errors import UserError
@@ -97,7 +94,7 @@ def _parse(path: Path) -> dict:
     try:
         with _no_collection():
             content = json.loads(path.read_bytes(), object_hook=hook)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f'{path} is not valid JSON ({error}): write it again.') from error
     if not isinstance(content, dict):
         raise UserError(
@@ -140,7 +137,7 @@ def clean_box(
     """
     if not isinstance(box, (list, tuple)) or len(box) != 4:
         return None, 'not_numbers'
-    if not all(isinstance(v, NUMBER) and math.isfinite(v) for v in box):
+    if not all(map(is_finite, box)):
         return None, 'not_numbers'
     x, y, w, h = box
     if w <= 0 or h <= 0:
@@ -193,7 +190,7 @@ def _clean_all(
             setattr(report, verdict, getattr(report, verdict) + 1)
         if box is None:
             continue
-        annotation = {**annotation, 'bbox': box, 'iscrowd': int(annotation.get('iscrowd') or 0)}
+        annotation = {**annotation, 'bbox': box, 'iscrowd': _crowd(annotation.get('iscrowd'))}
         annotation.pop('segmentation', None)
         annotation['area'] = _usable_area(annotation.get('area'), box, verdict == 'clipped')
         report.crowd += annotation['iscrowd']
@@ -202,48 +199,22 @@ def _clean_all(
     return annotations, report
 
 
+def _crowd(value: object) -> int:
+    """1 for the values that mean a crowd, 0 for all others."""
+    return int(value == '1' or (is_finite(value) and value != 0))
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value from a JSON file is a number that fits into a float."""
+    try:
+        return isinstance(value, NUMBER) and math.isfinite(value)
+    except OverflowError:  # a whole number with hundreds of digits
+        return False
+
+
 def _usable_area(area: object, box: Sequence[float], clipped: bool) -> float:
     """The annotated area where it makes sense, else the box's."""
     box_area = box[2] * box[3]
-    if not isinstance(area, NUMBER) or not math.isfinite(area) or area <= 0:
+    if not is_finite(area) or area <= 0:
         return box_area
     return min(area, box_area) if clipped else area
-
-
-class CleanCOCO(COCO):
-    """The COCO API that mmdet uses, over cleaned boxes.
-
-    Category ids come in the order of the names asked for, so that label i is
-    always class i of the config, whatever order the JSON has.
-
-    Args:
-        annotation_file: Path of a COCO annotation file, or None for an empty one.
-    """
-
-    def __init__(self, annotation_file: str | Path | None = None) -> None:
-        self.report = BoxReport()
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
-            super().__init__()
-            if annotation_file is not None:
-                self.dataset, self.report = load_clean_boxes(annotation_file)
-                self.createIndex()
-        self.img_ann_map = self.imgToAnns
-        self.cat_img_map = self.catToImgs
-
-    def get_cat_ids(
-        self,
-        cat_names: Sequence[str] = (),
-        sup_names: Sequence[str] = (),
-        cat_ids: Sequence[int] = (),
-    ) -> list[int]:
-        """Ids of the categories asked for; by name: in the order of the names."""
-        ids = super().get_cat_ids(cat_names, sup_names, cat_ids)
-        if not cat_names:
-            return ids
-        order = {name: position for position, name in enumerate(cat_names)}
-        return sorted(ids, key=lambda cat_id: order[self.cats[cat_id]['name']])
-
-    def category_ids(self, classes: Sequence[str]) -> list[int | None]:
-        """The category id of each class, None for a class that the file lacks."""
-        by_name = {category['name']: cat_id for cat_id, category in self.cats.items()}
-        return [by_name.get(name) for name in classes]

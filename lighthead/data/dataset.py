@@ -15,7 +15,8 @@ from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
 from lighthead.data.classes import classes_of, palette_for
-from lighthead.data.clean import CLEANED, CleanCOCO
+from lighthead.data.clean import CLEANED
+from lighthead.data.clean_coco import CleanCOCO
 from lighthead.data.parsed_once import forget
 from lighthead.errors import UserError
 

@@ -21,7 +21,9 @@ SCORE_TOLERANCE = 1e-4
 LIMIT_TOLERANCE = 1e-4
 """How near to a threshold, a cut or a limit of IoU an unmatched detection must lie."""
 LEAST_SCORE = 0.05
-SHARE = 0.995
+SHARE = 0.9
+"""So many must match even where rounding explains the others: a detector that is barely trained
+has scores that are nearly equal, so that rounding decides which are among the best."""
 
 
 @dataclass

@@ -12,7 +12,8 @@ from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 from terminaltables import AsciiTable
 
-from lighthead.data.clean import CLEANED, CleanCOCO
+from lighthead.data.clean import CLEANED
+from lighthead.data.clean_coco import CleanCOCO
 from lighthead.data.parsed_once import forget
 from lighthead.errors import UserError
 from lighthead.evaluation.coco_eval import (

@@ -13,11 +13,17 @@ import os
 import sys
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
-import cv2
-import numpy as np
+MOST_PIXELS = 2**28
+"""Of an image that is decoded, which then takes 0.8 GB, and about three times that on the way.
+OpenCV, which reads the variable when it is imported, would take four times as many."""
+LIMIT_VARIABLE = 'OPENCV_IO_MAX_IMAGE_PIXELS'
+os.environ.setdefault(LIMIT_VARIABLE, str(MOST_PIXELS))
 
-from lighthead.errors import UserError
-from lighthead.files import printable, read_regular_file, write_bytes_file
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+
+from lighthead.errors import UserError  # noqa: E402
+from lighthead.files import printable, read_regular_file, write_bytes_file  # noqa: E402
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,6 +33,7 @@ ImageLike: TypeAlias = Union[str, os.PathLike, bytes, np.ndarray, 'Image.Image',
 
 OPENCV_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP')
 """Formats in which OpenCV's refusal means a damaged file."""
+FLOATING_POINT = ' holds floating-point pixels of unknown range: convert it to 8 or 16 bits.'
 
 
 class ImageError(UserError):
@@ -117,8 +124,16 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise ImageError(f'{name}: OpenCV cannot decode it ({error.err}).') from error
-    return _decode_with_pillow(data, name) if image is None else image
+        reason = f'{name}: OpenCV cannot decode it ({error.err}).'
+        if 'MAX_IMAGE_PIXELS' in error.err:
+            limit = os.environ[LIMIT_VARIABLE]
+            reason = f'{name} has more than {limit} pixels: scale it down, or set {LIMIT_VARIABLE}.'
+        raise ImageError(reason) from error
+    if image is None:
+        return _decode_with_pillow(data, name)
+    if image.dtype != np.uint8:  # a PFM or HDR file
+        raise ImageError(f'{name}{FLOATING_POINT}')
+    return image
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
@@ -172,9 +187,7 @@ def _from_pillow(image: 'Image.Image', name: str) -> np.ndarray:
 
     image = ImageOps.exif_transpose(image)
     if image.mode == 'F':
-        raise ImageError(
-            f'{name} holds floating-point pixels of unknown range: convert it to 8 or 16 bits.'
-        )
+        raise ImageError(f'{name}{FLOATING_POINT}')
     if image.mode.startswith('I'):  # 16 bits, which Pillow may keep in 32
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:

@@ -6,7 +6,7 @@ import pytest
 from mmdet.registry import HOOKS
 from mmengine.config import Config
 
-from lighthead.config.build import naming_mistakes
+from lighthead.config.build import build, naming_mistakes
 from lighthead.config.check import CheckedRun
 from lighthead.errors import UserError
 
@@ -19,6 +19,12 @@ def test_what_was_being_built_is_named():
         naming_mistakes(RUN),
     ):
         HOOKS.build(dict(type='LoggerHook', interval=[]))
+
+
+def test_what_the_runner_does_not_take():
+    run = CheckedRun(Config(dict(model=dict(type='BaseModel'), work_dir=[])), Path())
+    with pytest.raises(UserError, match=r'The config cannot be built .*TypeError'):
+        build(run)
 
 
 def test_other_errors_pass():

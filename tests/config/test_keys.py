@@ -115,3 +115,8 @@ def test_files_that_cannot_be_read(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match=r'mine\.py cannot be read'):
         read(str(path))
+
+
+def test_a_list_that_does_not_end():
+    with pytest.raises(UserError, match='--cfg-options: a value cannot be read'):
+        parse_cfg_options(['model.neck.kernel_size=[1,2'])

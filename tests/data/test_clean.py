@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lighthead.data.clean import CleanCOCO, clean_box, clean_boxes
+from lighthead.data.clean import clean_box, clean_boxes
+from lighthead.data.clean_coco import CleanCOCO
 
 INF, NAN = math.inf, math.nan
 
@@ -33,6 +34,7 @@ INF, NAN = math.inf, math.nan
         ([1, 2, '3', 4], None, 'not_numbers'),
         (None, None, 'not_numbers'),
         ('1234', None, 'not_numbers'),
+        ([1, 2, 10**400, 4], None, 'not_numbers'),
     ],
 )
 def test_clean_box(box: object, expected: list | None, verdict: str) -> None:
@@ -66,6 +68,16 @@ def test_areas_and_crowds() -> None:
     assert content['annotations'][:3] == before
     assert not any('segmentation' in a for a in cleaned['annotations'])
     assert str(report) == '4 boxes, 1 of them crowds, 1 clipped to the image'
+
+
+@pytest.mark.parametrize(
+    ('value', 'crowd'),
+    [(1, 1), (True, 1), ('1', 1), (2.0, 1), (0, 0), (None, 0), ('0', 0)]
+    + [(odd, 0) for odd in (NAN, INF, 10**400, [1], {'a': 1}, 'x')],
+)
+def test_odd_values_of_iscrowd(value: object, crowd: int) -> None:
+    cleaned, _ = clean_boxes(content_of(dict(id=1, bbox=[0, 0, 9, 9], iscrowd=value)))
+    assert cleaned['annotations'][0]['iscrowd'] == crowd
 
 
 def test_annotation_ids_that_pycocotools_cannot_match_are_renumbered() -> None:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lighthead.data.clean import CleanCOCO
+from lighthead.data.clean_coco import CleanCOCO
 from lighthead.data.demo import COUNTS, LEAST_VISIBLE, annotations_of, scene_of
 from lighthead.data.demo_objects import KINDS, render
 from lighthead.data.find_splits import find_splits

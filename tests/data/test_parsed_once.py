@@ -10,7 +10,8 @@ from mmengine.config import Config
 
 from lighthead.data import clean
 from lighthead.data.check import check_data
-from lighthead.data.clean import CleanCOCO, load_coco_json
+from lighthead.data.clean import load_coco_json
+from lighthead.data.clean_coco import CleanCOCO
 from lighthead.data.layout import apply_data_root
 from lighthead.data.parsed_once import parsed_once
 

@@ -12,8 +12,8 @@ from lighthead.inference.runtimes.backend import MOST_THREADS
 from lighthead.inference.runtimes.exported import open_exported
 from lighthead.inference.runtimes.files import unpad
 
+from ..fuzz.exported_files import reseal
 from .conftest import need
-from .fuzz_exported import fuzz, reseal
 from .tiny_files import write_tiny
 
 
@@ -205,12 +205,3 @@ def test_outputs_of_wrong_shapes():
     ):
         with pytest.raises(UserError, match='wrong shapes'):
             unpad(*odd, 1, Path('x'))
-
-
-@pytest.mark.slow
-def test_a_few_hundred_odd_files(tiny):
-    need('openvino')
-    onnx, xml = tiny('onnx'), tiny('openvino')
-    sources = [(onnx, 'onnxruntime'), (onnx, 'openvino'), (xml, 'openvino')]
-    outcomes = fuzz(sources, 300)
-    assert {outcome for _, outcome in outcomes} == {'used', 'refused'}, outcomes

@@ -1,5 +1,10 @@
 """Every kind of picture that users have, against the pixels that were written."""
 
+import struct
+import subprocess
+import sys
+import zlib
+
 import cv2
 import mmcv
 import numpy as np
@@ -183,6 +188,24 @@ def test_float_tiff_is_refused(tmp_path):
     Image.fromarray(np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / 'f.tif')
     with pytest.raises(ImageError, match=r'f\.tif holds floating-point pixels'):
         read_image(tmp_path / 'f.tif')
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_float_pfm_is_refused(channels, tmp_path):
+    path = tmp_path / 'f.pfm'
+    cv2.imwrite(str(path), np.zeros((8, 8, channels), np.float32))
+    with pytest.raises(ImageError, match=r'f\.pfm holds floating-point pixels'):
+        read_image(path)
+
+
+def test_a_header_with_too_many_pixels(tmp_path):
+    content = bytearray(cv2.imencode('.png', np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    struct.pack_into('>II', content, 16, 30_000, 20_000)
+    struct.pack_into('>I', content, 29, zlib.crc32(bytes(content[12:29])))
+    (tmp_path / 'large.png').write_bytes(bytes(content))
+    code = f'from lighthead.inference.images import *; read_image({str(tmp_path / "large.png")!r})'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert 'large.png has more than 268435456 pixels: scale it down' in done.stderr
 
 
 @pytest.mark.parametrize(

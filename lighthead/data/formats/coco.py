@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lighthead.data.clean import load_coco_json
+from lighthead.data.content import check_content
 from lighthead.data.formats.image_files import images_below
 from lighthead.data.formats.labelled import SPLIT_NAMES, LabelledSplit, split_of
 from lighthead.errors import UserError
@@ -109,8 +110,8 @@ def read_coco(root: Path) -> dict[str, LabelledSplit]:
 def read_coco_file(path: Path, root: Path, split: str) -> LabelledSplit:
     """Read one annotation file and find its images."""
     content = load_coco_json(path)
-    names = [image.get('file_name') for image in content['images']]
-    names = [name for name in names if isinstance(name, str)]
+    check_content(content, path)
+    names = [image['file_name'] for image in content['images']]
     folder = _image_folder(root, path, split, names)
     if folder is not None:
         return LabelledSplit(content, folder, path)

@@ -86,7 +86,11 @@ def _load(path: Path) -> dict:
         data = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise UserError(f'{path} is not valid JSON ({error}): write it again.') from error
-    return data if isinstance(data, dict) else {}
+    if not isinstance(data, dict):
+        return {}
+    if not isinstance(data.get('shapes', []), list):
+        raise UserError(f'{path}: "shapes" is not a list.')
+    return data
 
 
 def _read_shape(shape: Any, path: Path) -> tuple[str, list[float]]:

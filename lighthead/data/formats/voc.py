@@ -79,8 +79,8 @@ def _by_split(root: Path, labelled: Iterable[VocImage]) -> dict[str, list[VocIma
     for listing in sorted(root.glob('ImageSets/Main/*.txt')):
         split = split_of(listing.stem)
         if split:
-            lines = listing.read_text('utf-8-sig').splitlines()
-            lists[listing.stem.lower()] = (split, {FLAG.sub('', line.strip()) for line in lines})
+            names = {FLAG.sub('', line.strip()) for line in _lines(listing)}
+            lists[listing.stem.lower()] = (split, names)
     if 'trainval' in lists and 'train' in lists:
         del lists['trainval']
     splits: dict[str, list[VocImage]] = {}
@@ -93,6 +93,13 @@ def _by_split(root: Path, labelled: Iterable[VocImage]) -> dict[str, list[VocIma
         if split is not None:
             splits.setdefault(split, []).append(image)
     return splits
+
+
+def _lines(listing: Path) -> list[str]:
+    try:
+        return listing.read_text('utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f'{listing} is not UTF-8 text: save it as UTF-8.') from error
 
 
 def _listed(stem: str, names: set[str]) -> bool:

@@ -12,6 +12,7 @@ import yaml
 
 from lighthead.data.formats.labelled import LabelledData, LabelledSplit
 from lighthead.errors import UserError
+from lighthead.files import clean_leftovers, temporary_folder
 
 
 class PlacedImage(NamedTuple):
@@ -67,7 +68,7 @@ class ImagePlacer:
 
 
 def write_dataset(data: LabelledData, out: Path, form: str, copy: bool = True) -> list[str]:
-    """Write ``data`` into the new folder ``out``.
+    """Write ``data`` into the new folder ``out``, which appears when it is complete.
 
     Args:
         form: ``'coco'``, ``'yolo'`` or ``'voc'``.
@@ -81,9 +82,14 @@ def write_dataset(data: LabelledData, out: Path, form: str, copy: bool = True) -
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out} is not an empty folder: choose another.')
+    out = Path(os.path.abspath(out))
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        return WRITERS[form](data, out, copy)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        clean_leftovers(out.parent)
+        with temporary_folder(out) as folder:
+            notes = WRITERS[form](data, folder, copy)
+            os.rename(folder, out)  # over an empty folder too
+        return notes
     except OSError as error:
         raise UserError(f'{out} cannot be written ({error.strerror}).') from error
 

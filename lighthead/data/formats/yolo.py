@@ -84,6 +84,8 @@ def _class_names(names: object, path: Path) -> dict[int, str]:
     numbered = isinstance(names, dict) and all(isinstance(k, int) and k >= 0 for k in names)
     if not isinstance(names, dict) or not names or not numbered:
         raise UserError(f'{path}: "names" must be a list of names, or names by class number.')
+    if not all(isinstance(name, str | int | float) for name in names.values()):
+        raise UserError(f'{path}: "names" holds something that is no name.')
     classes = {number: str(name) for number, name in names.items()}
     if len(set(classes.values())) < len(classes):
         raise UserError(f'{path} has the same class name twice: rename one.')

@@ -11,6 +11,10 @@ BOX = (4.0, 6.0, 16.0, 12.0)
 """x, y, width, height in pixels of every image below."""
 YOLO_LINE = '0.3 0.4 0.4 0.4'
 """The same as fractions: its centre (12, 12) and its size."""
+YAML_BOMB = 'a0: &a0 [x, x]\n' + ''.join(
+    f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]\n' for n in range(1, 30)
+)
+"""A few lines whose last name has 10^28 parts."""
 
 
 def write_image(path: Path, width: int = WIDTH, height: int = HEIGHT) -> Path:

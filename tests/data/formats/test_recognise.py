@@ -5,7 +5,16 @@ import pytest
 from lighthead.data.formats import read_dataset
 from lighthead.errors import UserError
 
-from .builders import BOX, YOLO_LINE, coco_json, labelme_json, voc_xml, write_image, write_text
+from .builders import (
+    BOX,
+    YAML_BOMB,
+    YOLO_LINE,
+    coco_json,
+    labelme_json,
+    voc_xml,
+    write_image,
+    write_text,
+)
 
 
 def coco(root):
@@ -211,6 +220,11 @@ def test_malformed_yolo_labels_name_file_and_line(tmp_path, line, message):
         ('a.xml', '<!DOCTYPE x [<!ENTITY a "b">]><annotation>&a;</annotation>', 'not a valid XML'),
         ('a.json', '{"shapes": [{"label": "x"}]}', 'malformed points'),
         ('a.json', '{"shapes": []}', 'no shape'),
+        ('a.json', '{"shapes": 5}', 'not a list'),
+        ('data.yaml', 'names: [[a], b]\ntrain: .', 'something that is no name'),
+        ('data.yaml', YAML_BOMB + 'names: *a29\ntrain: .', 'something that is no name'),
+        ('train.json', '{"images": [{}], "categories": [{"id": 1, "name": "a"}]}', 'no "id"'),
+        ('train.json', '{"images": [], "categories": [], "x": ' + '[' * 10**5, 'not valid JSON'),
         ('instances_train.json', '{"images": [], "categories": [', 'not valid JSON'),
         ('readme.txt', 'hello', 'no known format'),
     ],
@@ -218,6 +232,14 @@ def test_malformed_yolo_labels_name_file_and_line(tmp_path, line, message):
 def test_malformed_files_end_in_one_error_message(tmp_path, name, text, message):
     write_text(tmp_path / name, text)
     with pytest.raises(UserError, match=message):
+        read_dataset(tmp_path)
+
+
+def test_a_list_of_images_that_is_no_text(tmp_path):
+    write_text(tmp_path / 'a.xml', voc_xml('a.jpg'))
+    listing = write_text(tmp_path / 'ImageSets' / 'Main' / 'train.txt', 'a')
+    listing.write_bytes(b'a\xff')
+    with pytest.raises(UserError, match=r'train\.txt is not UTF-8'):
         read_dataset(tmp_path)
 
 

@@ -77,3 +77,14 @@ def test_a_folder_with_content_is_not_written_to(tmp_path, data):
     with pytest.raises(UserError, match='not an empty folder'):
         write_dataset(data, tmp_path / 'out', 'coco')
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['mine.txt']
+
+
+@pytest.mark.parametrize('form', ['coco', 'yolo', 'voc'])
+def test_an_error_on_the_way_leaves_nothing(data, tmp_path, monkeypatch, form):
+    def full(*_: object) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('shutil.copyfile', full)
+    with pytest.raises(UserError, match='No space left'):
+        write_dataset(data, tmp_path / 'out', form)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['source']

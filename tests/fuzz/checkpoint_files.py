@@ -1,22 +1,9 @@
-"""Odd files for the readers of checkpoints and weights: every one is used or refused.
+"""Odd checkpoints, specifications and weights."""
 
-``python tests/fuzz_files.py checkpoints --inputs 10000 --seed 0`` prints a JSON summary and ends
-with 1 where an input ended in anything but success or a UserError, took longer than
-``--seconds``, or wanted more memory than ``--megabytes``. Each input is a function of the seed
-and its number, so that ``--first N --inputs 1`` repeats one.
-"""
-
-import argparse
 import copy
 import json
 import random
-import resource
-import signal
-import sys
-import tempfile
-import traceback
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,23 +12,14 @@ import safetensors.torch
 import torch
 from mmdet.registry import MODELS
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from lighthead.checkpoint.build_model import build_detector
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
-from lighthead.errors import UserError
 from lighthead.weights import load_pretrained, resolve_weight_source
 from lighthead.weights.sources import META_KEY
-from tests.small_detector import small_config, write_checkpoint
 
-ODD = [
-    None, True, -1, 0, 1, 2.5, 10**6, 10**9, 10**18, 10**400, -(10**12), 1e308, float('nan'),
-    float('inf'), '', 'x' * 10**5, '\x00', '\ud800', '../../etc/passwd', 'http://127.0.0.1:9/x',
-    'os.system', 'AppearanceFreeLink', '{{ x }}', [], {}, [[]], {'type': 'os.system'}, b'bytes',
-    (), [10**9] * 3, {'': None}, {1: 2},
-]  # fmt: skip
-
+from ..small_detector import small_config, write_checkpoint
+from .mutations import ODD, as_json, change, odd_bytes
 
 LARGE = 10**7
 """Elements of a tensor that is only pretended."""
@@ -56,52 +34,13 @@ def tiny_config():
     return cfg
 
 
-def spots(node: Any, path: tuple = ()) -> list[tuple]:
-    """The way to each value inside plain data."""
-    if isinstance(node, dict):
-        items = list(node.items())
-    elif isinstance(node, list | tuple):
-        items = list(enumerate(node))
-    else:
-        return []
-    return [way for key, value in items for way in ((*path, key), *spots(value, (*path, key)))]
-
-
 def mutate(rng: random.Random, data: Any) -> Any:
-    """Change one to four values of plain data: replace, remove, add or multiply one."""
-    data = json.loads(json.dumps(data)) if not has_tensors(data) else copy.copy(data)
-    for _ in range(rng.randint(1, 4)):
-        ways = spots(data)
-        if not ways:
-            break
-        *parents, last = rng.choice(ways)
-        node = data
-        for key in parents:
-            node = node[key]
-        if not isinstance(node, dict | list):
-            continue
-        action = rng.randrange(6)
-        if action < 3:
-            node[last] = copy.deepcopy(rng.choice(ODD))
-        elif action == 3:
-            del node[last]
-        elif action == 4 and isinstance(node, dict):
-            key = rng.choice(['type', 'init_cfg', 'checkpoint', '_scope_', 'x'])
-            node[key] = copy.deepcopy(rng.choice(ODD))
-        elif isinstance(node[last], int | float):
-            node[last] = node[last] * rng.choice([-1, 0, 2, 10, 10**3, 10**6])
-    return data
+    """A copy of plain data, or of a dict with tensors, with changes."""
+    return change(rng, copy.copy(data) if has_tensors(data) else json.loads(json.dumps(data)))
 
 
 def has_tensors(data: Any) -> bool:
     return isinstance(data, dict) and any(isinstance(v, torch.Tensor) for v in data.values())
-
-
-def as_json(value: Any) -> Any:
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError):
-        return value
 
 
 def odd_tensors(rng: random.Random, tensors: dict) -> Any:
@@ -131,25 +70,6 @@ def odd_tensors(rng: random.Random, tensors: dict) -> Any:
     return tensors
 
 
-def odd_bytes(rng: random.Random, data: bytes) -> bytes:
-    """Bytes that are flipped, cut, doubled or filled up."""
-    data = bytearray(data)
-    for _ in range(rng.randint(1, 8)):
-        place = rng.choice([rng.randrange(len(data)), rng.randrange(min(3000, len(data)))])
-        if rng.random() < 0.3:
-            place = len(data) - 1 - rng.randrange(min(3000, len(data)))  # the zip's directory
-        action = rng.randrange(4)
-        if action < 2:
-            data[place] = rng.randrange(256)
-        elif action == 2:
-            del data[place : place + rng.choice([1, 4, 10**6])]
-        else:
-            data[place:place] = bytes(rng.randrange(256) for _ in range(rng.choice([1, 4, 64])))
-        if not data:
-            return b''
-    return bytes(data)
-
-
 def zip_bomb(path: Path) -> None:
     """The files of an archive, compressed, with one that unpacks to 300 MB."""
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
@@ -160,6 +80,8 @@ def zip_bomb(path: Path) -> None:
 
 class Checkpoints:
     """Odd checkpoints, read as Detector does."""
+
+    megabytes = 1024
 
     def __init__(self, folder: Path) -> None:
         self.path = write_checkpoint(tiny_config(), folder / 'good.pth')
@@ -213,6 +135,8 @@ class Specifications(Checkpoints):
 
 class Weights:
     """Odd files of weights, read as training and pretraining do."""
+
+    megabytes = 1024
 
     def __init__(self, folder: Path) -> None:
         self.backbone = MODELS.build(
@@ -270,51 +194,3 @@ def save(content: Any, path: Path, rng: random.Random) -> None:
         torch.save(content, path, _use_new_zipfile_serialization=rng.random() < 0.9)
     except Exception:
         path.write_bytes(b'')
-
-
-READERS = {'specifications': Specifications, 'checkpoints': Checkpoints, 'weights': Weights}
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('what', choices=list(READERS))
-    parser.add_argument('--inputs', type=int, default=100)
-    parser.add_argument('--first', type=int, default=0)
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--seconds', type=int, default=60, help='for one input')
-    parser.add_argument('--megabytes', type=int, default=1024, help='beyond those at the start')
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        reader = READERS[args.what](Path(folder))
-        limit_memory(args.megabytes)
-        signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(TimeoutError('too long')))
-        results: Counter[str] = Counter()
-        failures: list[str] = []
-        for number in range(args.first, args.first + args.inputs):
-            reader.make(random.Random(f'{args.seed}-{number}'))
-            signal.alarm(args.seconds)
-            try:
-                reader.read()
-                results['used'] += 1
-            except UserError:
-                results['refused'] += 1
-            except BaseException:
-                failures.append(f'input {number}: {traceback.format_exc()[-1500:]}')
-            signal.alarm(0)
-            if number % 500 == 499:
-                print(number + 1, dict(results), len(failures), file=sys.stderr, flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps(dict(results, failures=failures, peak_megabytes=peak)))
-    return int(bool(failures))
-
-
-def limit_memory(megabytes: int) -> None:
-    """Allow this process so much more address space than it has now."""
-    pages = int(Path('/proc/self/statm').read_text().split()[0])
-    limit = pages * resource.getpagesize() + megabytes * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,27 +1,17 @@
-"""Odd exported files: each is used, or refused with a UserError; never anything else.
+"""Odd exported files: mutated as bytes, and in their structure with a checksum that fits again."""
 
-    python -m tests.deploy.fuzz_exported --inputs 10000
-
-Files are mutated as bytes, and in their structure with a checksum that fits again. They are opened
-in child processes, so that a crash or a hang of a runtime is seen; a child's memory is limited.
-"""
-
-import argparse
 import json
-import multiprocessing
 import random
 import re
-import resource
-import tempfile
-from collections import Counter
 from pathlib import Path
 
-from lighthead.deploy import seal
+import numpy as np
 
-SECONDS = 60
-"""An input that takes longer hangs."""
-MEMORY = 6 * 2**30
-"""Address space of a child, with torch and two runtimes in it."""
+from lighthead.deploy import seal
+from lighthead.inference.runtimes.exported import open_exported
+
+from ..deploy.tiny_files import write_tiny
+
 ODD = ['', '[]', '{}', 'null', 'NaN', '1e999', '-1', '[' * 3000, '"' + 'x' * 10**5 + '"', 'true']
 ODD_NUMBERS = ['-1', '0', '1', '2147483648', '9' * 20, '1.5', '', 'x', '-9223372036854775808']
 
@@ -137,9 +127,8 @@ def mutate_xml(rng: random.Random, content: bytes) -> bytes:
     return text.encode()
 
 
-def mutate(seed: int, source: Path, folder: Path) -> Path:
-    """Write the odd file number ``seed``."""
-    rng = random.Random(seed)
+def mutate(rng: random.Random, source: Path, folder: Path) -> Path:
+    """Write an odd file."""
     content = source.read_bytes()
     path = folder / f'odd{source.suffix}'
     weights = b''
@@ -160,77 +149,23 @@ def mutate(seed: int, source: Path, folder: Path) -> Path:
     return path
 
 
-def try_file(path: Path, backend: str) -> str:
-    """What becomes of a file: 'used', 'refused', or the exception's name."""
-    import torch
+class ExportedFiles:
+    """Odd exported files of a tiny detector, opened and run."""
 
-    from lighthead.errors import UserError
-    from lighthead.inference.runtimes.exported import open_exported
+    megabytes = 5 * 1024
+    """Two runtimes, and torch where a backend imports it."""
 
-    try:
-        runtime, _ = open_exported(path, backend, threads=1)
-        runtime(torch.zeros(1, 3, 64, 64), [(64, 64)])
-    except UserError as error:
-        return 'refused' if len(str(error)) < 2000 else 'refused at length'
-    except Exception as error:
-        return f'traceback: {type(error).__name__}: {str(error)[:100]}'
-    return 'used'
+    def __init__(self, folder: Path) -> None:
+        onnx, xml = (write_tiny(kind, folder) for kind in ('onnx', 'openvino'))
+        self.sources = [(onnx, 'onnxruntime'), (onnx, 'openvino'), (xml, 'openvino')]
+        self.folder = folder
 
+    def make(self, rng: random.Random) -> None:
+        """Write the next odd file."""
+        source, self.kind = rng.choice(self.sources)
+        self.path = mutate(rng, source, self.folder)
 
-def work(seeds: range, sources: list[tuple[Path, str]], folder: Path, pipe) -> None:
-    """Try a range of inputs and send what became of each."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for seed in seeds:
-        source, backend = sources[seed % len(sources)]
-        pipe.send((seed, backend, try_file(mutate(seed, source, folder), backend)))
-
-
-def fuzz(sources: list[tuple[Path, str]], inputs: int, first: int = 0) -> Counter:
-    """Outcomes by (backend, outcome); crashes and hangs included."""
-    outcomes: Counter = Counter()
-    context = multiprocessing.get_context('fork')
-    seed, last = first, first + inputs
-    with tempfile.TemporaryDirectory() as folder:
-        while seed < last:
-            here, there = context.Pipe()
-            arguments = (range(seed, last), sources, Path(folder), there)
-            child = context.Process(target=work, args=arguments)
-            child.start()
-            there.close()
-            while seed < last:
-                try:
-                    outcome = here.recv() if here.poll(SECONDS) else 'hang'
-                except EOFError:
-                    outcome = 'crash'
-                if isinstance(outcome, str):
-                    outcomes[sources[seed % len(sources)][1], outcome] += 1
-                    print(f'input {seed}: {outcome}', flush=True)
-                    seed += 1
-                    break
-                seed = outcome[0] + 1
-                outcomes[outcome[1:]] += 1
-                if outcome[2] not in ('used', 'refused'):
-                    print(f'input {outcome[0]}: {outcome[1]}: {outcome[2]}', flush=True)
-            child.kill()
-            child.join()
-    return outcomes
-
-
-def main() -> None:
-    from .tiny_files import write_tiny
-
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--inputs', type=int, default=10_000)
-    parser.add_argument('--first', type=int, default=0, help='number of the first input')
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        onnx, xml = (write_tiny(kind, Path(name)) for kind in ('onnx', 'openvino'))
-        sources = [(onnx, 'onnxruntime'), (onnx, 'openvino'), (xml, 'openvino')]
-        outcomes = fuzz(sources, args.inputs, args.first)
-    for (backend, outcome), count in sorted(outcomes.items()):
-        print(f'{backend}: {outcome}: {count}')
-
-
-if __name__ == '__main__':
-    main()
+    def read(self) -> None:
+        """Open and run it."""
+        opened, _ = open_exported(self.path, self.kind, threads=1)
+        opened(np.zeros((1, 3, 64, 64), np.float32), [(64, 64)])

@@ -1,0 +1,132 @@
+"""What kind of value each setting of a run has: the keys that are read before anything is built.
+
+Values inside a ``type`` are its class's own; what it does not take is reported when it is built
+(:func:`lighthead.config.build.naming_mistakes`).
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from mmengine.config import Config
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from lighthead.errors import UserError
+from lighthead.schema import refusal
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Dict = dict[str, Any]
+Number = Annotated[int, Field(ge=0, le=2**31)]
+Positive = Annotated[int, Field(ge=1, le=2**31)]
+Level = Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
+
+
+class Kinds(BaseModel):
+    """Base: other keys are allowed, nothing is converted."""
+
+    model_config = ConfigDict(strict=True, extra='allow')
+
+
+class DataSet(Kinds):
+    """A data set, or a wrapper around one."""
+
+    type: Name
+    ann_file: Name | None = None
+    data_root: str | None = None
+    data_prefix: dict[str, str | None] | None = None
+    metainfo: Dict | None = None
+    pipeline: list[Dict] | tuple[Dict, ...] | None = None
+    indices: int | list[int] | None = None
+
+
+class Loader(Kinds):
+    """A data loader."""
+
+    batch_size: Positive = 1
+    num_workers: Number = 0
+    persistent_workers: bool = False
+    dataset: DataSet
+    sampler: Dict | None = None
+    batch_sampler: Dict | None = None
+
+
+class Loop(Kinds):
+    """How long to train."""
+
+    max_epochs: Positive | None = None
+    max_iters: Positive | None = None
+    val_interval: Positive | None = None
+    val_begin: Number | None = None
+
+
+class Randomness(BaseModel):
+    """The arguments of mmengine's ``set_randomness``."""
+
+    model_config = ConfigDict(strict=True, extra='forbid')
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    diff_rank_seed: bool = False
+    deterministic: bool = False
+
+
+class OptimWrapper(Kinds):
+    """The optimizer and what goes around it."""
+
+    optimizer: Dict | None = None
+    accumulative_counts: Positive = 1
+    paramwise_cfg: Dict | None = None
+    clip_grad: Dict | None = None
+
+
+class Model(Kinds):
+    """A detector or classifier; its parts check themselves."""
+
+    type: Name
+    backbone: Dict | None = None
+    data_preprocessor: Dict | None = None
+    test_cfg: Dict | None = None
+    train_cfg: Dict | None = None
+
+
+class Settings(Kinds):
+    """A whole config."""
+
+    model: Model
+    train_dataloader: Loader | None = None
+    val_dataloader: Loader | None = None
+    test_dataloader: Loader | None = None
+    train_cfg: Loop | None = None
+    val_cfg: Dict | None = None
+    test_cfg: Dict | None = None
+    val_evaluator: Dict | list[Dict] | None = None
+    test_evaluator: Dict | list[Dict] | None = None
+    optim_wrapper: OptimWrapper | None = None
+    param_scheduler: Dict | list[Dict] | None = None
+    auto_scale_lr: Dict | None = None
+    default_hooks: dict[str, Dict | None] | None = None
+    custom_hooks: list[Dict] | None = None
+    visualizer: Dict | None = None
+    env_cfg: Dict | None = None
+    log_processor: Dict | None = None
+    randomness: Randomness = Randomness()
+    log_level: Level = 'INFO'
+    launcher: Name = 'none'
+    default_scope: Name | None = None
+    work_dir: Name | None = None
+    load_from: Name | None = None
+    resume: bool = False
+    custom_imports: Dict | None = None
+
+
+def check_kinds(cfg: Config) -> None:
+    """Refuse a setting of another kind than whoever reads it expects.
+
+    Raises:
+        UserError: it names the key.
+    """
+    content: Mapping = cfg.to_dict()
+    try:
+        Settings.model_validate(content)
+    except ValidationError as error:
+        raise refusal(error, 'The config') from None
+    except RecursionError:
+        raise UserError('The config holds itself, or is nested too deeply.') from None

@@ -1,0 +1,44 @@
+"""Settings of another kind than their reader expects are refused with their key."""
+
+import pytest
+from mmengine.config import Config
+
+from lighthead.config.kinds import check_kinds
+from lighthead.config.names import config_folder, config_names
+from lighthead.errors import UserError
+
+ODD = [
+    ('randomness.seed', 'x'),
+    ('randomness.seed', 2.5),
+    ('randomness.seed', -1),
+    ('randomness.sed', 1),
+    ('default_hooks.checkpoint', 5),
+    ('log_level', []),
+    ('train_dataloader.batch_size', 0),
+    ('train_dataloader.num_workers', '2'),
+    ('train_dataloader.dataset.data_prefix', 7),
+    ('train_dataloader.dataset.pipeline', [None]),
+    ('train_dataloader', 'x'),
+    ('train_cfg.max_epochs', float('nan')),
+    ('model', []),
+    ('val_evaluator', 3),
+    ('custom_hooks', {}),
+    ('work_dir', 10**9),
+]
+
+
+@pytest.mark.parametrize('name', config_names())
+def test_every_config_passes(name):
+    check_kinds(Config.fromfile(config_folder() / f'{name}.py'))
+
+
+@pytest.mark.parametrize(('key', 'value'), ODD)
+def test_another_kind_is_named(key, value):
+    cfg = Config.fromfile(config_folder() / 'lighthead_shufflev2star_demo.py')
+    *parents, last = key.split('.')
+    node = cfg
+    for name in parents:
+        node = node.setdefault(name, {})
+    node[last] = value
+    with pytest.raises(UserError, match=f'The config is refused: {key}'):
+        check_kinds(cfg)
