@@ -6,6 +6,7 @@ Each line of input is a JSON list, a log file and the words after ``lighthead``.
 process's id, then its exit code (negative: the signal that killed it).
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -77,6 +78,11 @@ class ForkServer:
 def serve() -> None:
     """See the module's docstring."""
     import torch
+    import torch._dynamo
+
+    with contextlib.suppress(ImportError):  # the exporter's, where they are installed
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
 
     import lighthead.commands.export_job
     import lighthead.commands.test_job

@@ -45,11 +45,13 @@ class Task:
     Attributes:
         words: Of the command, with ``{out}`` for its output.
         resumes: Whether it goes on where it was killed, with ``--resume``.
+        turns: How often it is killed before every task had its turn.
     """
 
     name: str
     words: Sequence[str]
     resumes: bool = False
+    turns: int = 1
     kills: int = 0
     ends: int = 0
     seconds: float = 0.0
@@ -178,13 +180,15 @@ def make_tasks(folder: Path) -> list[Task]:
     trained = folder / 'training' / 'whole' / 'epoch_2.pth'
     test = ['test', str(trained), '--data-root', str(DEMO), '--work-dir', '{out}']
     tasks = [
-        Training('training', ['train', *train[1:], '{out}', *options], resumes=True),
+        Training('training', ['train', *train[1:], '{out}', *options], True, 3),
         Test('test', [*test, '--out', '{out}/results.json', '--workers', '0']),
         Inference(
-            'inference', ['infer', checkpoint, f'{folder}/images', '--out-dir', '{out}'], True
+            'inference', ['infer', checkpoint, f'{folder}/images', '--out-dir', '{out}'], True, 3
         ),
-        DataConversion('data conversion', ['data', 'convert', str(DEMO), '{out}', '--to', 'yolo']),
-        CheckpointConversion('checkpoint conversion', ['convert', checkpoint, '{out}']),
+        DataConversion(
+            'data conversion', ['data', 'convert', str(DEMO), '{out}', '--to', 'yolo'], turns=2
+        ),
+        CheckpointConversion('checkpoint conversion', ['convert', checkpoint, '{out}'], turns=2),
     ]
     for name in ('onnx', 'openvino', 'torch'):
         if not missing_for(name):
@@ -241,7 +245,7 @@ class Kills:
         """Kill the tasks in turn, then let each come to its end."""
         for task in tasks:
             self.undisturbed(task)
-        turns = [task for task in tasks for _ in range(3 if task.resumes else 1)]
+        turns = [task for task in tasks for _ in range(task.turns)]
         for number in range(kills):
             self.kill(turns[number % len(turns)])
         for task in tasks:

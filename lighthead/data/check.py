@@ -80,12 +80,12 @@ def check_data(cfg: Config, splits: Sequence[str] = ('train', 'val')) -> DataRep
 def _check_dataset(cfg: Config, split: str, dataset: Mapping) -> SplitReport:
     ann_file, folder = _paths(dataset)
     root = dataset.get('data_root')
-    if root and not Path(root).is_dir():
+    if root and not os.path.isdir(root):
         raise UserError(
             f'The data folder {root} ({split}) does not exist: give --data-root, or put the '
             'data there (data/README.md shows how).'
         )
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(
             f'The image folder {folder} ({split}) does not exist: check data_root and '
             'data_prefix, or give --data-root.'
@@ -192,7 +192,7 @@ def _check_evaluators(cfg: Config, split: str) -> None:
     evaluators = cfg.get(f'{split}_evaluator') or []
     for evaluator in [evaluators] if isinstance(evaluators, Mapping) else evaluators:
         ann_file = evaluator.get('ann_file')
-        if ann_file is not None and not Path(ann_file).is_file():
+        if ann_file is not None and not os.path.isfile(ann_file):
             raise UserError(
                 f'{split}_evaluator.ann_file {ann_file} does not exist: set it to the '
                 'annotation file of the data set.'

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from lighthead.data.parsed_once import forget, handed_on, is_handing_on
 from lighthead.errors import UserError
@@ -204,7 +205,7 @@ def _crowd(value: object) -> int:
     return int(value == '1' or (is_finite(value) and value != 0))
 
 
-def is_finite(value: object) -> bool:
+def is_finite(value: object) -> TypeGuard[float]:
     """Whether a value from a JSON file is a number that fits into a float."""
     try:
         return isinstance(value, NUMBER) and math.isfinite(value)

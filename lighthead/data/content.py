@@ -33,7 +33,7 @@ def _check_images(images: Sequence[Mapping], ann_file: Path) -> None:
         if not isinstance(name, str) or not name:
             raise UserError(f'The {label} has no "file_name".')
         for key, value in (('width', width), ('height', height)):
-            if not is_finite(value) or not value > 0:
+            if not is_finite(value) or value <= 0:
                 raise UserError(f'The {label} ({name}) has no positive "{key}": {value!r}.')
     _refuse_duplicates((image['id'] for image in images), 'image', ann_file)
 
@@ -55,7 +55,10 @@ def _check_annotations(content: Mapping, category_ids: Sequence[int], ann_file: 
                 f'{sum(unknown.values())} annotations of {ann_file} have a {key} that is not '
                 f'{what} of the file ({first_names(unknown)}): add it, or remove them.'
             )
-    ids = (a['id'] for a in annotations if a.get('id') is not None)
+    ids = [a['id'] for a in annotations if a.get('id') is not None]
+    odd = [a for a in ids if not isinstance(a, int | float | str)]
+    if odd:
+        raise UserError(f'{ann_file} has an annotation id that is a {type(odd[0]).__name__}.')
     _refuse_duplicates(ids, 'annotation', ann_file)
 
 

@@ -119,6 +119,8 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decode an image file's content; ``name`` stands in error messages. See :func:`read_image`."""
     if not data:
         raise ImageError(f'{name}: the file is empty.')
+    if data[:2] in (b'Pf', b'PF'):  # PFM, which OpenCV would round
+        raise ImageError(f'{name}{FLOATING_POINT}')
     if data[:2] == b'\xff\xd8' and not _jpeg_is_complete(data):
         raise ImageError(f'{name}: the JPEG file is cut off; copy it again.')
     try:
@@ -131,9 +133,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         raise ImageError(reason) from error
     if image is None:
         return _decode_with_pillow(data, name)
-    if image.dtype != np.uint8:  # a PFM or HDR file
-        raise ImageError(f'{name}{FLOATING_POINT}')
-    return image
+    return _from_array(image)
 
 
 def _jpeg_is_complete(data: bytes) -> bool:

@@ -8,6 +8,7 @@ only JSON file of a folder.
 
 import json
 import mmap
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +126,7 @@ def _image_folder(root: Path, path: Path, split: str, names: list[str]) -> Path 
     folders = [root / form.format(stem) for form in IMAGE_FOLDERS for stem in stems]
     folders.append(path.parent)
     for folder in dict.fromkeys(folders):
-        if names and (folder / names[0]).is_file():
+        if names and os.path.isfile(folder / names[0]):
             return folder
     return None if names and _image_below(root) else _first_folder(root, folders, split, path)
 

@@ -1,4 +1,8 @@
-"""Image files of a data set: finding them, and their sizes as displayed."""
+"""Image files of a data set: finding them, and their sizes as displayed.
+
+Names come from annotation files and can be anything: ``os.path.isfile`` answers for all of them,
+``Path.is_file`` raises where one is too long.
+"""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -5,6 +5,7 @@ Every shape becomes its bounding box; a circle is given by its centre and a poin
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def _image_of(path: Path, data: dict, images: dict[str, Path]) -> Path:
     """The image next to its label file, or anywhere in the data set under its name."""
     name = str(data.get('imagePath') or '').replace('\\', '/').rpartition('/')[2]
     next_to_it = path.parent / name
-    return next_to_it if name and next_to_it.is_file() else images.get(name, path)
+    return next_to_it if name and os.path.isfile(next_to_it) else images.get(name, path)
 
 
 def _load(path: Path) -> dict:
@@ -103,7 +104,7 @@ def _read_shape(shape: Any, path: Path) -> tuple[str, list[float]]:
             (x, y), (edge_x, edge_y) = points
             radius = math.hypot(edge_x - x, edge_y - y)
             points = [(x - radius, y - radius), (x + radius, y + radius)]
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise UserError(f'{path} has a shape without a label or with malformed points.') from None
     xs, ys = zip(*points, strict=True)
     return label, [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]

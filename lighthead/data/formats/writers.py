@@ -40,7 +40,7 @@ class ImagePlacer:
         boxes = boxes_by_image(split.content)
         for image in split.content['images']:
             source = split.img_dir / image['file_name']
-            if source.is_file():
+            if os.path.isfile(source):
                 name = self._free_name(Path(image['file_name']), folder)
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 self._transfer(source, folder / name)

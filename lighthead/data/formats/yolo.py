@@ -6,6 +6,7 @@ Polygons become their bounding boxes; keypoints are left out.
 """
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,7 @@ def _from_yaml(path: Path) -> YoloLayout:
         raise UserError(f'{path} has no "names": list the class names there.')
     base = path.parent
     if isinstance(data.get('path'), str):
-        base = next((p for p in (base / data['path'],) if p.is_dir()), base)
+        base = next((p for p in (base / data['path'],) if os.path.isdir(p)), base)
     images: dict[str, list[Path]] = {}
     for key in ('train', 'val', 'valid', 'test'):
         split = split_of(key)
@@ -99,7 +100,7 @@ def _images_of(entry: object, base: Path, path: Path) -> Iterator[Path]:
             raise UserError(f'{path}: a split is the path of a folder or of a list, not {item!r}.')
         # Roboflow writes ../train/images for what lies in train/images next to the file.
         candidates = [base / item, base / item.removeprefix('../'), path.parent / item]
-        place = next((p for p in candidates if p.exists()), None)
+        place = next((p for p in candidates if os.path.exists(p)), None)
         if place is None:
             raise UserError(f'{path} names {item}, which does not exist next to it.')
         yield from images_below(place) if place.is_dir() else _listed_images(place)
@@ -112,7 +113,7 @@ def _listed_images(path: Path) -> Iterator[Path]:
         # CVAT lists data/obj_train_data/x.jpg for what lies in obj_train_data/.
         shorter = Path(*name.parts[1:]) if len(name.parts) > 1 else name
         places = [path.parent / name, path.parent / shorter]
-        yield next((place for place in places if place.is_file()), places[0])
+        yield next((place for place in places if os.path.isfile(place)), places[0])
 
 
 def _from_names(root: Path) -> YoloLayout:
@@ -170,7 +171,7 @@ def label_file(image: Path) -> Path | None:
         last = len(folders) - 1 - folders[::-1].index('images')
         moved = Path(*image.parts[:last], 'labels', *image.parts[last + 1 :])
         places.insert(0, moved.with_suffix('.txt'))
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if os.path.isfile(place)), None)
 
 
 def _boxes(

@@ -221,6 +221,8 @@ def test_malformed_yolo_labels_name_file_and_line(tmp_path, line, message):
         ('a.json', '{"shapes": [{"label": "x"}]}', 'malformed points'),
         ('a.json', '{"shapes": []}', 'no shape'),
         ('a.json', '{"shapes": 5}', 'not a list'),
+        ('a.json', f'{{"shapes": [{{"label": "x", "points": [[{10**400}, 1]]}}]}}', 'malformed'),
+        ('data.yaml', f'names: [a]\ntrain: {"x" * 3000}', 'does not exist'),
         ('data.yaml', 'names: [[a], b]\ntrain: .', 'something that is no name'),
         ('data.yaml', YAML_BOMB + 'names: *a29\ntrain: .', 'something that is no name'),
         ('train.json', '{"images": [{}], "categories": [{"id": 1, "name": "a"}]}', 'no "id"'),
