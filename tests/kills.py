@@ -31,11 +31,11 @@ DEMO = ROOT / 'data' / 'demo'
 CONFIG = ROOT / 'configs' / 'lighthead_shufflev2star_demo.py'
 IMAGES = 40
 TRAINING = (
-    'train_cfg.max_epochs=2', 'train_cfg.val_interval=1', 'val_dataloader.dataset.indices=12',
-    'train_dataloader.batch_size=2', 'train_dataloader.dataset.indices=16',
+    'train_cfg.max_epochs=2', 'train_cfg.val_interval=1', 'val_dataloader.dataset.indices=8',
+    'train_dataloader.batch_size=2', 'train_dataloader.dataset.indices=12',
     'default_hooks.checkpoint.iter_interval=2', 'default_hooks.checkpoint.interval=1',
 )  # fmt: skip
-"""Two epochs of eight batches of two images, each with a validation."""
+"""Two epochs of six batches of two images, each with a validation."""
 
 
 @dataclass
