@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmdet.datasets.api_wrappers import COCOeval
 
-from lighthead.data.clean import CleanCOCO
+from lighthead.data.clean_coco import CleanCOCO
 
 AREAS = ('all', 'small', 'medium', 'large')
 """COCO's object sizes, in the order of pycocotools; the area of small ones is below 32 x 32."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from mmdet.datasets.api_wrappers import COCOeval
 
-from lighthead.data.clean import CleanCOCO
+from lighthead.data.clean_coco import CleanCOCO
 from lighthead.errors import UserError
 from lighthead.evaluation.coco_eval import evaluate_boxes
 from lighthead.files import read_regular_file
