@@ -63,10 +63,10 @@ class Record:
     threads: list[int] = field(default_factory=list)
 
     def sample(self, seconds: float) -> None:
-        """Note this process's resident memory, open handles and threads."""
-        pages = int(Path('/proc/self/statm').read_text().split()[1])
+        """Note this process's memory without that of files, open handles and threads."""
+        resident, files = map(int, Path('/proc/self/statm').read_text().split()[1:3])
         self.seconds.append(round(seconds, 1))
-        self.mebibytes.append(round(pages * os.sysconf('SC_PAGE_SIZE') / 2**20, 2))
+        self.mebibytes.append(round((resident - files) * os.sysconf('SC_PAGE_SIZE') / 2**20, 2))
         self.handles.append(len(os.listdir('/proc/self/fd')))
         self.threads.append(len(os.listdir('/proc/self/task')))
 

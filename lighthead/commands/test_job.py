@@ -80,6 +80,8 @@ def set_outputs(cfg: Config, out: str | None, show_dir: str | None) -> None:
     """Write only what was asked for."""
     if not isinstance(cfg.test_evaluator, dict):
         raise UserError('test_evaluator of the config has to be one metric, CocoDetMetric.')
+    if cfg.test_evaluator.get('type') == 'CocoMetric':  # of a config of mmdet's
+        cfg.test_evaluator['type'] = 'CocoDetMetric'
     cfg.test_evaluator['classwise'] = True
     cfg.test_evaluator['out'] = out
     cfg.custom_hooks = []

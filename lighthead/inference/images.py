@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard, Union
 
 MOST_PIXELS = 2**28
-"""Of an image that is decoded, which then takes 0.8 GB, and about three times that on the way.
+"""Of an image that is decoded, which then takes 0.8 GB, and up to five times that on the way.
 OpenCV, which reads the variable when it is imported, would take four times as many."""
 LIMIT_VARIABLE = 'OPENCV_IO_MAX_IMAGE_PIXELS'
 os.environ.setdefault(LIMIT_VARIABLE, str(MOST_PIXELS))

@@ -95,8 +95,18 @@ def test_mmdets_own_tools(tmp_path):
 
 @pytest.mark.slow
 def test_lighthead_trains_a_stock_config(tmp_path):
+    """Its checkpoint is mmengine's, a pickle: converted once, it is tested."""
     config = write_config(tmp_path, RTMDET, 'bbox_head=dict(num_classes=6)')
-    trained = run('-m', 'lighthead', 'train', config, '--work-dir', tmp_path / 'run')
+    lighthead, work_dir = ('-m', 'lighthead'), tmp_path / 'run'
+    trained = run(*lighthead, 'train', config, '--work-dir', work_dir)
     assert trained.returncode == 0, trained.stderr[-3000:]
     assert 'checkpoints of this training are used with its config' in trained.stdout
-    assert (tmp_path / 'run' / 'epoch_1.pth').exists()
+    checkpoint, converted = work_dir / 'epoch_1.pth', tmp_path / 'converted.pth'
+    refused = run(*lighthead, 'test', config, checkpoint, '--work-dir', work_dir)
+    assert refused.returncode == 2
+    assert 'lighthead convert' in refused.stderr
+    done = run(*lighthead, 'convert', checkpoint, converted, '--trust-checkpoint')
+    assert done.returncode == 0, done.stderr[-3000:]
+    tested = run(*lighthead, 'test', config, converted, '--work-dir', work_dir)
+    assert tested.returncode == 0, tested.stderr[-3000:]
+    assert (work_dir / 'metrics.json').exists()

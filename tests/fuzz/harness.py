@@ -4,6 +4,7 @@ Each input is a function of the seed and its number, so that ``--first N --input
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import random
@@ -119,6 +120,7 @@ def _work(reader: Reader, numbers: range, seed: int, folder: Path, pipe: Connect
     """Try a range of inputs, and send what became of each."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_memory(reader.megabytes)
+    gc.freeze()  # data sets collect garbage, which goes through all of torch otherwise
     signal.signal(signal.SIGPROF, _too_long)
     os.environ['XDG_CACHE_HOME'] = str(folder / OUT / 'cache')
     (folder / WORKING).mkdir(parents=True, exist_ok=True)
