@@ -112,7 +112,8 @@ def cached_file(content: Mapping) -> Path:
     Raises:
         UserError: the cache folder cannot be written; ``XDG_CACHE_HOME`` names another.
     """
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True).encode()
+    written = json.dumps(content, ensure_ascii=False, sort_keys=True)
+    text = written.encode('utf-8', 'backslashreplace')
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     path = cache / 'lighthead' / 'annotations' / f'{hashlib.sha256(text).hexdigest()[:24]}.json'
     if path.is_file() and path.stat().st_size == len(text):

@@ -49,10 +49,11 @@ class VideoReader:
             if not os.path.isfile(path):
                 raise ImageError(f'{printable(path)}: there is no such video.')
             self._capture = _open_file(path)
-        ok, self._first = self._capture.read()
-        if not ok:
+        first = self._retrieve() if self._capture.grab() else None
+        if first is None:
             self._capture.release()
             raise ImageError(f'{printable(path)}: OpenCV cannot read a frame of this video.')
+        self._first = first
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else FALLBACK_FPS
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -68,11 +69,21 @@ class VideoReader:
         yield self._first
         in_a_row = 0
         while in_a_row < MOST_FAILURES and self._capture.grab():
-            ok, frame = self._capture.retrieve()
-            in_a_row = 0 if ok else in_a_row + 1
-            self.failed += not ok
-            if ok:
+            frame = self._retrieve()
+            if frame is None:
+                in_a_row += 1
+                self.failed += 1
+            else:
+                in_a_row = 0
                 yield frame
+
+    def _retrieve(self) -> np.ndarray | None:
+        """The frame that was grabbed; OpenCV raises where its header promises too many pixels."""
+        try:
+            ok, frame = self._capture.retrieve()
+        except cv2.error:
+            return None
+        return frame if ok else None
 
     def batches(self, batch_size: int) -> Iterator[list[np.ndarray]]:
         """Lists of ``batch_size`` frames, the last one shorter; can be read once."""

@@ -39,6 +39,19 @@ def test_round_trip(suffix, tmp_path):
         assert np.abs(got.astype(int) - wrote).mean() < 10
 
 
+def test_a_header_that_promises_a_billion_pixels(tmp_path):
+    path = tmp_path / 'clip.avi'
+    with VideoWriter(path, 25, (48, 64)) as writer:
+        for frame in _frames(5):
+            writer.write(frame)
+    content = bytearray(path.read_bytes())
+    place = content.find(b'\xff\xc0\x00\x11\x08')
+    content[place + 5 : place + 9] = bytes((0x4E, 0x20, 0xFF, 0xDC))  # 20,000 x 65,500
+    path.write_bytes(bytes(content))
+    with pytest.raises(ImageError, match='cannot read a frame'):
+        VideoReader(path)
+
+
 @pytest.mark.parametrize('batch_size', [1, 3, 5, 7])
 def test_every_frame_comes_once(batch_size, tmp_path):
     path = tmp_path / 'clip.avi'

@@ -90,6 +90,8 @@ def write_dataset(data: LabelledData, out: Path, form: str, copy: bool = True) -
             notes = WRITERS[form](data, folder, copy)
             os.rename(folder, out)  # over an empty folder too
         return notes
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can hold
+        raise UserError(f'{data.root} has a name that is no Unicode text: rename it.') from error
     except OSError as error:
         raise UserError(f'{out} cannot be written ({error.strerror}).') from error
 

@@ -88,3 +88,10 @@ def test_an_error_on_the_way_leaves_nothing(data, tmp_path, monkeypatch, form):
     with pytest.raises(UserError, match='No space left'):
         write_dataset(data, tmp_path / 'out', form)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['source']
+
+
+def test_half_of_a_surrogate_pair_is_no_name(data, tmp_path):
+    data.splits['train'].content['categories'][0]['name'] = '\ud800'
+    with pytest.raises(UserError, match='no Unicode text'):
+        write_dataset(data, tmp_path / 'out', 'coco')
+    assert not (tmp_path / 'out').exists()
