@@ -1,5 +1,6 @@
 """Every image of a data set opened once: is it whole, how large is it, what does it look like."""
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,6 @@ from lighthead.data.formats.image_files import READERS, image_size
 
 HASH_SIDE = 8
 """An image's fingerprint has this many bits per side."""
-ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ def scan_images(paths: Sequence[Path]) -> Iterator[ImageScan]:
 
 def scan_image(path: Path) -> ImageScan:
     """Decode one image; a file that is cut off counts as broken."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return ImageScan(path, None, None, 'the file is missing')
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter('ignore')
             image.draft('L', (HASH_SIDE * 16, HASH_SIDE * 16))  # JPEG is decoded at a small size
             return ImageScan(path, image_size(path), fingerprint(ImageOps.exif_transpose(image)))
-    except ERRORS as error:
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads to
         return ImageScan(path, None, None, str(error) or type(error).__name__)
 
 

@@ -1,5 +1,7 @@
 """What ``lighthead data check`` finds, and the copy that ``--fix`` writes."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from lighthead.data.health import check_dataset
 from lighthead.data.health.duplicates import similar_groups
 from lighthead.data.health.image_scan import scan_image
 from lighthead.data.repair import write_repaired
+
+from ..formats.builders import write_image
 
 
 def photo(seed: int, size: tuple[int, int] = (60, 80)) -> np.ndarray:
@@ -132,3 +136,18 @@ def test_fingerprints_survive_scaling_and_recompression(tmp_path):
     assert (a.fingerprint ^ b.fingerprint).bit_count() <= 3
     assert (a.fingerprint ^ c.fingerprint).bit_count() > 10
     assert b.size == (320, 240)
+
+
+@pytest.mark.parametrize('error', [MemoryError(), RuntimeError('no item'), struct.error('x')])
+def test_whatever_a_decoder_raises_is_a_broken_image(tmp_path, monkeypatch, error):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr('lighthead.data.health.image_scan.fingerprint', fail)
+    scan = scan_image(write_image(tmp_path / 'a.png'))
+    assert scan.size is None
+    assert scan.error
+
+
+def test_a_name_that_no_file_can_have_is_missing(tmp_path):
+    assert scan_image(tmp_path / ('x' * 3000)).error == 'the file is missing'
