@@ -62,10 +62,11 @@ class ForkServer:
 
     def killed_after(self, seconds: float) -> bool:
         """SIGKILL after so many seconds; False where the process had ended well by itself."""
-        time.sleep(seconds)
-        if self.answers.empty():
+        try:
+            code = self.answers.get(timeout=seconds)
+        except queue.Empty:
             os.kill(self.pid, signal.SIGKILL)
-        code = self.answers.get(timeout=PATIENCE)
+            code = self.answers.get(timeout=PATIENCE)
         assert code in (0, -signal.SIGKILL), f'exit code {code}: {self.log.read_text()[-3000:]}'
         return code < 0
 

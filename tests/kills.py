@@ -12,6 +12,7 @@ import json
 import random
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,18 +229,21 @@ class Kills:
         """Start a task and kill it once; where it ended before, check that and begin anew."""
         while True:
             out = self.out(task, f'round_{task.ends}')
+            begun = time.monotonic()
             self.server.start(*task.line(out))
             if self.server.killed_after(self.rng.uniform(0, task.seconds)):
                 task.kills += 1
                 task.check_killed(out)
                 print(f'{task.name}: kill {task.kills}', flush=True)
                 return
+            task.seconds = time.monotonic() - begun  # on a machine with other work it varies
             self.finish(task, out)
 
     def finish(self, task: Task, out: Path) -> None:
         """Compare an end with the undisturbed one."""
         task.check_end(out, self.out(task, 'whole'))
         task.ends += 1
+        print(f'{task.name}: end {task.ends} is the undisturbed one', flush=True)
 
     def run(self, tasks: Sequence[Task], kills: int) -> None:
         """Kill the tasks in turn, then let each come to its end."""
