@@ -4,11 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from lighthead.speed.harness.quiet import quiet_libraries
+from lighthead.speed.harness.statistics import median_interval
 from lighthead.speed.harness.timer import Plan, Timing, Workload, intra_op_threads, measure
 
 
@@ -30,12 +32,13 @@ def run_groups(
 ) -> None:
     """Measure every group of competitors and print one table.
 
-    The first workload of a group is the one that the ratios compare with.
+    The first workload of a group is the one that the ratios compare with. A ratio is the median
+    over the rounds, with the bootstrap's 95 % interval.
     """
     device = torch.device(args.device)
     where = f'{device}, {args.threads} threads' if device.type == 'cpu' else str(device)
     table = Table(title=f'{title} ({where}, torch {torch.__version__})')
-    for name in ('competitor', 'median ms', 'p10', 'p90', 'times as fast'):
+    for name in ('competitor', 'median ms', 'p10', 'p90', 'times as fast', '95 % interval'):
         table.add_column(name, justify='left' if name == 'competitor' else 'right', no_wrap=True)
     plan = Plan(min_time=args.seconds, rounds=args.rounds)
     with quiet_libraries(), intra_op_threads(args.threads):
@@ -51,5 +54,9 @@ def _add_rows(table: Table, case: str, timings: Sequence[Timing]) -> None:
     table.add_row(f'[bold]{case}')
     for timing in timings:
         numbers = [f'{1e3 * value:.2f}' for value in (timing.median, timing.p10, timing.p90)]
-        table.add_row(f'  {timing.key}', *numbers, f'{timings[0].median / timing.median:.2f}x')
+        ratios = np.divide(timings[0].round_medians, timing.round_medians)
+        shown = [f'{np.median(ratios):.3f}x', '-']
+        if timing is not timings[0] and len(ratios) > 1:
+            shown[1] = '{:.3f} to {:.3f}'.format(*median_interval(ratios))
+        table.add_row(f'  {timing.key}', *numbers, *shown)
     table.add_section()

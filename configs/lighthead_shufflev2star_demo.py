@@ -21,9 +21,7 @@ model = dict(
     ),
 )
 train_pipeline = _base_.train_pipeline
-train_pipeline[2] = dict(
-    type='RandomResize', scale=scale, ratio_range=(0.8, 1.2), keep_ratio=True
-)
+train_pipeline[2] = dict(type='RandomResize', scale=scale, ratio_range=(0.8, 1.2), keep_ratio=True)
 test_pipeline = _base_.test_pipeline
 test_pipeline[1].scale = scale
 train_dataloader = dict(

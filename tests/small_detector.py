@@ -1,5 +1,6 @@
 """A small detector with random weights that finds things, as a checkpoint file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -70,12 +71,17 @@ def random_detector(cfg: Config) -> BaseDetector:
     return model.eval()
 
 
-def write_checkpoint(cfg: Config, path: Path) -> Path:
+def write_checkpoint(
+    cfg: Config,
+    path: Path,
+    classes: Sequence[str] = CLASSES,
+    category_ids: Sequence[int] = CATEGORY_IDS,
+) -> Path:
     """A checkpoint file like those that training writes, without the training's state."""
     meta = dict(
         lighthead_version='0.1.0',
-        **checkpoint_meta(cfg, describe(cfg, CLASSES, CATEGORY_IDS)),
-        dataset_meta=dict(classes=CLASSES, category_ids=CATEGORY_IDS),
+        **checkpoint_meta(cfg, describe(cfg, classes, category_ids)),
+        dataset_meta=dict(classes=list(classes), category_ids=list(category_ids)),
         epoch=1,
         iter=1,
     )

@@ -1,4 +1,7 @@
-"""What the pages say can be done: links lead somewhere, commands have these flags, Python runs."""
+"""What the pages say can be done: links lead somewhere, commands have these flags.
+
+``test_blocks.py`` runs what takes seconds.
+"""
 
 import re
 import shlex
@@ -8,21 +11,20 @@ import pytest
 
 from lighthead.cli import build_parser
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('data/*.md')])
+from .code_blocks import BASH, PAGES, ROOT, blocks_of
+
 LINK = re.compile(r'\]\(([^)#\s]+)(?:#[^)]*)?\)')
-BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.M | re.S)
 COMMAND = re.compile(r'(?:^|&& |\s)(?:lighthead|python tools/(\w+)\.py) (.*)$')
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
-def commands_of(text: str) -> list[list[str]]:
+def commands_of(page: Path) -> list[list[str]]:
     """Arguments of every ``lighthead`` and ``tools`` command in the bash blocks of a page."""
     commands = []
-    for language, block in BLOCK.findall(text):
-        if language not in ('bash', 'sh', 'console'):
+    for block in blocks_of(page):
+        if block.language not in BASH:
             continue
-        for line in block.replace('\\\n', ' ').splitlines():
+        for line in block.code.replace('\\\n', ' ').splitlines():
             match = COMMAND.search(line.split(' #')[0].rstrip())
             if match and not line.lstrip().startswith('#'):
                 tool = [match[1]] if match[1] else []
@@ -32,7 +34,7 @@ def commands_of(text: str) -> list[list[str]]:
 
 def test_pages_and_commands_are_found():
     assert len(PAGES) > 10
-    assert sum(len(commands_of(page.read_text())) for page in PAGES) > 20
+    assert sum(len(commands_of(page)) for page in PAGES) > 20
 
 
 @pytest.mark.parametrize('page', PAGES, ids=NAMES)
@@ -46,7 +48,7 @@ def test_links_lead_somewhere(page):
 @pytest.mark.parametrize('page', PAGES, ids=NAMES)
 def test_commands_have_these_flags(page, capsys):
     parser = build_parser()
-    for command in commands_of(page.read_text()):
+    for command in commands_of(page):
         if command and command[0] != 'COMMAND':
             try:
                 parser.parse_args(command)
@@ -57,9 +59,9 @@ def test_commands_have_these_flags(page, capsys):
 
 @pytest.mark.parametrize('page', PAGES, ids=NAMES)
 def test_python_is_valid(page):
-    for language, block in BLOCK.findall(page.read_text()):
-        if language == 'python':
-            compile(block, str(page), 'exec')
+    for block in blocks_of(page):
+        if block.language == 'python':
+            compile(block.code, str(page), 'exec')
 
 
 def test_readme_is_short():
