@@ -42,6 +42,14 @@ def test_the_dockerfile_installs_the_pinned_versions():
     assert f'opencv-python-headless=={pins["opencv-python"]}' in text
 
 
+def test_pre_commit_has_the_pinned_ruff():
+    pins = dict(re.findall(r'^([\w-]+)==(\S+)$', (ROOT / 'constraints.txt').read_text(), re.M))
+    content = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())
+    hooks = {hook['id']: hook for repo in content['repos'] for hook in repo['hooks']}
+    for name in ('ruff', 'ruff-format'):
+        assert hooks[name]['additional_dependencies'] == [f'ruff=={pins["ruff"]}']
+
+
 def test_every_command_is_in_the_changes():
     text = (ROOT / 'CHANGELOG.md').read_text()
     assert all(f'`{name}`' in text for name in cli.COMMANDS)
