@@ -71,6 +71,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(photo, folder / name)
     write_clip(folder / 'clip.mp4', photo)
+    aerial = cv2.resize(cv2.imread(str(photo)), (900, 700))
+    cv2.imwrite(str(folder / 'aerial.tif'), aerial)
     for name in ('work_dirs/demo/best.pth', 'work_dirs/mine/best.pth', 'CHECKPOINT'):
         write_detector(folder / name, content['categories'])
     return folder
@@ -116,6 +118,7 @@ def test_blocks_run_as_written(page: Path, folder: Path) -> None:
 def test_blocks_that_do_not_run_say_why(page: Path) -> None:
     for block in blocks_of(page):
         if block.comment:
+            assert block.shortened, 'parts that are replaced must be there'
             assert block.comment.startswith((NOT_RUN, SHORTENED)), f'line {block.line}'
             assert len(block.comment) > len(NOT_RUN) + 10, f'line {block.line}: no reason'
     lines = page.read_text(encoding='utf-8').splitlines()
