@@ -24,6 +24,7 @@ from lighthead.errors import EXIT_INTERNAL, EXIT_OK, EXIT_USER, UserError
 COMMANDS = (
     'train',
     'test',
+    'report',
     'infer',
     'batch',
     'export',

@@ -13,7 +13,8 @@ default_hooks = dict(
         save_best='coco/bbox_mAP',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='DetVisualizationHook'),
+    visualization=dict(type='ValidationImagesHook'),
+    report=dict(type='ReportHook'),
 )
 custom_hooks = [
     dict(type='StopOnNonFiniteLoss'),

@@ -7,10 +7,11 @@ from lighthead.commands import arguments, values
 
 EXAMPLES = """
   lighthead data check my_photos                     # what is in it, what is wrong with it
-  lighthead data check my_photos --fix my_photos_clean
+  lighthead data check my_photos --html data.html --fix my_photos_clean
   lighthead data convert my_photos out --to yolo     # from COCO, YOLO, Pascal VOC or LabelMe
   lighthead data split my_photos out --shares train=8 val=2 --group-by folder
   lighthead data show my_photos --out sheet.jpg      # images with their boxes
+  lighthead data show my_photos --config finetune/lighthead_shufflev2star_x0_5  # as trained on
   lighthead data download coco --root data/coco --what val annotations
 """
 FORMS = ('coco', 'yolo', 'voc')
@@ -35,6 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_check(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument('--fix', type=Path, metavar='DIR', help='write a cleaned copy there')
+    parser.add_argument(
+        '--html', type=Path, metavar='FILE', help='write a page with tables and pictures'
+    )
+    parser.add_argument(
+        '--config',
+        default='lighthead_shufflev2star',
+        help='whose anchors and image size the page compares the boxes with (default: %(default)s)',
+    )
+    arguments.add_img_scale(parser)
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ import argparse
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
+from lighthead.config.anchors import config_anchors, training_images
 from lighthead.data.coco_download import ARCHIVES, SERVER, download_coco
 from lighthead.data.convert import convert as convert_dataset
 from lighthead.data.convert import divided
@@ -14,6 +15,8 @@ from lighthead.data.repair import write_repaired
 from lighthead.data.split import group_by
 from lighthead.errors import EXIT_OK, EXIT_USER, UserError
 from lighthead.evaluation.contact_sheet import labelled_images, write_sheet
+from lighthead.evaluation.data_page import health_page
+from lighthead.report.write import prepare_page, write_html
 
 
 def _read(root: str) -> LabelledData:
@@ -24,8 +27,15 @@ def _read(root: str) -> LabelledData:
 
 def check(args: argparse.Namespace) -> int:
     """Check a data set; errors exit with 2."""
+    anchors = None
+    if args.html:
+        prepare_page(args.html, '--html')
+        anchors = config_anchors(args.config, args.img_scale)
     report = check_dataset(read_dataset(args.root))
     print('\n'.join(report.lines()))
+    if anchors is not None:
+        write_html(health_page(report, anchors), args.html)
+        print(f'written: {args.html}')
     if args.fix:
         print('\n'.join(write_repaired(report, args.fix)))
         print(f'written: {args.fix}')
@@ -50,6 +60,13 @@ def split(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     """Draw a contact sheet."""
+    if args.config:
+        if args.split not in (None, 'train'):
+            raise UserError('--config shows images of the train split: leave --split out.')
+        classes: list[str] = []
+        augmented = training_images(args.config, args.root, args.count, args.seed, classes)
+        print(f'written: {write_sheet(augmented, classes, args.out)}')
+        return EXIT_OK
     data = _read(args.root)
     name = args.split or next(iter(data.splits))
     if name not in data.splits:

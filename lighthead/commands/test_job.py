@@ -13,7 +13,7 @@ from lighthead.checkpoint.evaluation_config import evaluation_config
 from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_classes, read_specification
 from lighthead.config.build import build, naming_mistakes
-from lighthead.config.check import check_evaluation
+from lighthead.config.check import CheckedRun, check_evaluation
 from lighthead.config.flags import changes_of, set_trained_classes
 from lighthead.config.read import Change, RunConfig, parse_cfg_options, read
 from lighthead.data.parsed_once import parsed_once
@@ -37,6 +37,13 @@ def test(args: Namespace) -> dict[str, float]:
             '--tta: test-time augmentation would need a merging of boxes that was never tested '
             'with this detector: leave it out.'
         )
+    run = prepare(args)
+    run.print_data()
+    return evaluate(run, args.trust_checkpoint)
+
+
+def prepare(args: Namespace) -> CheckedRun:
+    """The checked config of a test; ``args.checkpoint`` becomes the path of its file."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank or 0))
     args.checkpoint = str(locate_model(args.checkpoint))
     meta = load_checkpoint_file(args.checkpoint, trust=args.trust_checkpoint)['meta']
@@ -53,11 +60,14 @@ def test(args: Namespace) -> dict[str, float]:
         config = _of_checkpoint(args, meta).changed(changes, options)
     else:
         config = read(args.config, changes, options)
-    run = check_evaluation(config, args.checkpoint, meta, args.work_dir, args.launcher)
-    run.print_data()
+    return check_evaluation(config, args.checkpoint, meta, args.work_dir, args.launcher)
+
+
+def evaluate(run: CheckedRun, trust: bool) -> dict[str, float]:
+    """Run the test, and write its figures to ``metrics.json``."""
     with leaving_together(), naming_mistakes(run):
         runner = build(run)
-        runner.trust_checkpoint = args.trust_checkpoint
+        runner.trust_checkpoint = trust
         metrics = runner.test()
         if metrics and is_main_process():
             write_text_file(json.dumps(metrics, indent=2), run.work_dir / 'metrics.json')
@@ -85,6 +95,7 @@ def set_outputs(cfg: Config, out: str | None, show_dir: str | None) -> None:
     cfg.test_evaluator['classwise'] = True
     cfg.test_evaluator['out'] = out
     cfg.custom_hooks = []
-    cfg.default_hooks.pop('visualization', None)
+    for name in ('visualization', 'report'):
+        cfg.default_hooks.pop(name, None)
     if show_dir:
         cfg.custom_hooks.append(dict(type='DrawDetectionsHook', out_dir=show_dir))

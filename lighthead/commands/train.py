@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate to the batch size'
     )
+    parser.add_argument(
+        '--no-report', action='store_true', help='write no report.html at the end of the training'
+    )
     arguments.add_launcher(parser)
     arguments.add_cfg_options(parser)
 

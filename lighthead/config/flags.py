@@ -191,6 +191,11 @@ def set_ema(cfg: Config, value: float) -> None:
     cfg.custom_hooks.append(dict(type='OptimizerStepEMAHook', momentum=value))
 
 
+def set_no_report(cfg: Config, value: bool) -> None:
+    """No page on the best validation at the end of the training."""
+    cfg.default_hooks.pop('report', None)
+
+
 FLAGS: dict[str, Callable[..., None]] = {
     'data_root': set_data_root,
     'width': set_width,
@@ -207,5 +212,6 @@ FLAGS: dict[str, Callable[..., None]] = {
     'amp': set_amp,
     'ema': set_ema,
     'auto': set_auto,
+    'no_report': set_no_report,
 }
 """Names of flags, as they are in the parsed arguments, and what they change."""

@@ -9,6 +9,7 @@ from lighthead.engine import (  # noqa: F401  (they register)
     non_finite,
     norm_statistics,
     optimizer_steps,
+    report_hook,
     runner,
     teacher,
 )

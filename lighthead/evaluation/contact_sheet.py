@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -52,14 +53,12 @@ def write_sheet(images: Iterable[Labelled], classes: Sequence[str], path: Path) 
     Raises:
         UserError: there is no image, or the sheet cannot be written.
     """
-    tiles = [_tile(*labelled, classes) for labelled in images]
+    tiles = [labelled_tile(*labelled, classes) for labelled in images]
     if not tiles:
         raise UserError('There is no readable image to show.')
-    columns = int(np.ceil(len(tiles) ** 0.5))
-    tiles += [np.full_like(tiles[0], GREY)] * (-len(tiles) % columns)
-    rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
+    sheet = side_by_side(tiles, int(np.ceil(len(tiles) ** 0.5)))
     try:
-        encoded, data = cv2.imencode(path.suffix.lower() or '.jpg', np.vstack(rows))
+        encoded, data = cv2.imencode(path.suffix.lower() or '.jpg', sheet)
         if not encoded:
             raise UserError(f'{path}: OpenCV cannot write this format.')
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,18 +70,29 @@ def write_sheet(images: Iterable[Labelled], classes: Sequence[str], path: Path) 
     return path
 
 
-def _tile(
+def side_by_side(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Tiles in rows of ``columns``, the last row filled up with grey."""
+    tiles = [*tiles, *[np.full_like(tiles[0], GREY)] * (-len(tiles) % columns)]
+    rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
+    return np.vstack(rows)
+
+
+def labelled_tile(
     image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, classes: Sequence[str]
 ) -> np.ndarray:
-    """One image with its boxes, scaled into a square."""
+    """One image with its labelled boxes, scaled into a square."""
+    scores = np.ones(len(boxes), np.float32)
+    size = image.shape[0], image.shape[1]
+    return tile(image, Detections.from_arrays(boxes, scores, labels, classes, size), False)
+
+
+def tile(image: np.ndarray, detections: Detections, with_scores: bool = True) -> np.ndarray:
+    """One image (H, W, 3) with boxes in its pixels, scaled into a square of :data:`TILE`."""
     height, width = image.shape[:2]
     scale = TILE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    scores = np.ones(len(boxes), np.float32)
-    boxes = np.asarray(boxes, np.float32) * scale
-    detections = Detections.from_arrays(boxes, scores, labels, classes, size[::-1])
+    scaled = replace(detections, boxes=detections.boxes * np.float32(scale), image_size=size[::-1])
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    drawing = draw_detections(small, detections, with_scores=False)
-    tile = np.full((TILE, TILE, 3), GREY, np.uint8)
-    tile[: size[1], : size[0]] = drawing
-    return tile
+    square = np.full((TILE, TILE, 3), GREY, np.uint8)
+    square[: size[1], : size[0]] = draw_detections(small, scaled, with_scores)
+    return square

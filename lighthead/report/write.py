@@ -10,7 +10,7 @@ from lighthead.report.markdown import render_markdown
 from lighthead.report.page import Page
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, flag: str = '--out') -> None:
     """Make the folder before anything is measured, so that a bad path shows at once."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -19,8 +19,19 @@ def prepare_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f'--out {folder} cannot be written ({error.strerror}): choose another folder.'
+            f'{flag} {folder} cannot be written ({error.strerror}): choose another folder.'
         ) from None
+
+
+def prepare_page(path: Path, flag: str = '--out') -> None:
+    """Refuse a name that cannot become a page, and make its folder.
+
+    Raises:
+        UserError: it does not end in .html, is a folder, or its folder cannot be written.
+    """
+    if path.suffix.lower() not in ('.html', '.htm') or path.is_dir():
+        raise UserError(f'{flag} {path}: name a file that ends in .html.')
+    prepare_folder(path.parent, flag)
 
 
 def write_html(page: Page, path: Path) -> None:
