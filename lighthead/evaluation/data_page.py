@@ -86,7 +86,7 @@ def _image_section(report: HealthReport) -> Section:
 
 
 def _box_section(report: HealthReport, anchors: Anchors) -> Section:
-    rows, series = [], {}
+    rows, series = [], dict[str, dict[str, int]]()
     for name, split in report.data.splits.items():
         boxes = np.array(list(scaled_boxes(split.content, anchors.scale))).reshape(-1, 6)
         for size, count, mean, half, most in coverage(boxes, best_overlaps(boxes, anchors)):

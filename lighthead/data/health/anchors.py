@@ -74,5 +74,6 @@ def coverage(boxes: np.ndarray, overlaps: np.ndarray) -> list[tuple[str, int, fl
         own = overlaps[(sides >= low) & (sides < high)]
         name = f'{low:g} to {high:g}' if high < 1e5 else f'from {low:g}'
         if len(own):
-            rows.append((name, len(own), *(float(v.mean()) for v in (own, own >= 0.5, own >= 0.7))))
+            half, most = float((own >= 0.5).mean()), float((own >= 0.7).mean())
+            rows.append((name, len(own), float(own.mean()), half, most))
     return rows
