@@ -27,6 +27,8 @@ COMMANDS = (
     'report',
     'infer',
     'batch',
+    'serve',
+    'demo',
     'export',
     'pretrain',
     'speed',

@@ -23,6 +23,7 @@ LAYERS = (
     ('checkpoint',),
     ('deploy', 'zoo'),
     ('inference',),
+    ('serving',),
     ('evaluation',),
     ('engine',),
     ('config',),

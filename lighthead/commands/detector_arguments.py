@@ -9,12 +9,7 @@ BACKENDS = ('torch', 'onnxruntime', 'openvino')
 
 def add_detector(parser: argparse.ArgumentParser) -> None:
     """Which detections are kept, and what the network runs on."""
-    parser.add_argument(
-        '--pred-score-thr',
-        type=values.number(0, 1),
-        default=0.3,
-        help='detections with a lower score are left out (default: %(default)s)',
-    )
+    add_score_thr(parser)
     parser.add_argument(
         '--classes', nargs='+', metavar='NAME', help='detections of other classes are left out'
     )
@@ -23,19 +18,7 @@ def add_detector(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='boxes of different classes suppress each other too',
     )
-    parser.add_argument('--device', help="'cpu', 'cuda', 'cuda:1'... (default: a GPU if there)")
-    parser.add_argument('--backend', choices=BACKENDS, help='runtime (default: by the file)')
-    parser.add_argument(
-        '--precision',
-        choices=('fp32', 'tf32', 'bf16', 'fp16', 'int8'),
-        help="(default: the file's, fp32)",
-    )
-    parser.add_argument(
-        '--threads',
-        type=values.whole_number(1, 1024),
-        metavar='N',
-        help='CPU threads (default: all)',
-    )
+    add_runtime(parser)
     parser.add_argument(
         '--batch-size',
         type=values.whole_number(1, 1024),
@@ -50,6 +33,33 @@ def add_detector(parser: argparse.ArgumentParser) -> None:
         help='threads that read images, and threads that draw (default: half of the cores each)',
     )
     _add_tile(parser)
+
+
+def add_score_thr(parser: argparse.ArgumentParser) -> None:
+    """Add mmdetection's ``--pred-score-thr``."""
+    parser.add_argument(
+        '--pred-score-thr',
+        type=values.number(0, 1),
+        default=0.3,
+        help='detections with a lower score are left out (default: %(default)s)',
+    )
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Device, backend, precision, threads, and whether a pickle is trusted."""
+    parser.add_argument('--device', help="'cpu', 'cuda', 'cuda:1'... (default: a GPU if there)")
+    parser.add_argument('--backend', choices=BACKENDS, help='runtime (default: by the file)')
+    parser.add_argument(
+        '--precision',
+        choices=('fp32', 'tf32', 'bf16', 'fp16', 'int8'),
+        help="(default: the file's, fp32)",
+    )
+    parser.add_argument(
+        '--threads',
+        type=values.whole_number(1, 1024),
+        metavar='N',
+        help='CPU threads (default: all)',
+    )
     arguments.add_trust_checkpoint(parser)
 
 
