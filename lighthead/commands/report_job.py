@@ -36,6 +36,9 @@ def report(args: Namespace) -> Path:
     _check(args)
     if args.compare:
         first, second = (_tested(args, [name]) for name in args.compare)
+        if first.evaluated.name == second.evaluated.name:  # best.pth of two work dirs
+            for tested, name in zip((first, second), args.compare):
+                tested.evaluated.name = name
         page = comparison_page(first.evaluated, second.evaluated, args.score_thr)
     else:
         first = _tested(args, args.detector or [args.predictions])
