@@ -202,6 +202,8 @@ def test_outputs_of_wrong_shapes():
         (boxes, scores[0], labels, num),
         (boxes[:, :2], scores, labels, num),
         (boxes, scores, labels, num[0]),
+        (boxes, scores, labels, num.astype(np.float32)),
+        (boxes, scores, labels.astype(np.float32), num),
     ):
         with pytest.raises(UserError, match='wrong shapes'):
             unpad(*odd, 1, Path('x'))

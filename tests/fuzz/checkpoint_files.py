@@ -19,6 +19,7 @@ from lighthead.weights import load_pretrained, resolve_weight_source
 from lighthead.weights.sources import META_KEY
 
 from ..small_detector import small_config, write_checkpoint
+from .harness import quiet
 from .mutations import ODD, as_json, change, odd_bytes
 
 LARGE = 10**7
@@ -184,8 +185,9 @@ class Weights:
 
     def read(self) -> None:
         """Use the file."""
-        resolve_weight_source(str(self.odd))
-        load_pretrained(self.backbone, str(self.odd))
+        with quiet():
+            resolve_weight_source(str(self.odd))
+            load_pretrained(self.backbone, str(self.odd))
 
 
 def save(content: Any, path: Path, rng: random.Random) -> None:

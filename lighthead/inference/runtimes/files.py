@@ -90,8 +90,11 @@ def unpad(
     """
     batch, most = scores.shape if scores.ndim == 2 else (0, 0)
     shapes = (scores.shape, boxes.shape, labels.shape, num.shape)
-    if shapes != ((batch, most), (batch, most, 4), (batch, most), (batch,)):
-        raise UserError(f'{path} gives outputs of wrong shapes: export the checkpoint again.')
+    whole = all(values.dtype.kind in 'iu' for values in (labels, num))
+    if not whole or shapes != ((batch, most), (batch, most, 4), (batch, most), (batch,)):
+        raise UserError(
+            f'{path} gives outputs of wrong shapes or types: export the checkpoint again.'
+        )
     detections = []
     for image, count in enumerate(num.tolist()):
         one = RawDetections(*(values[image, : max(count, 0)] for values in (boxes, scores, labels)))
