@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lighthead.checkpoint.build_model import build_detector, build_model
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.dense import DenseNetwork
 from lighthead.deploy.metadata import dense_names

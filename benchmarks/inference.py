@@ -35,7 +35,7 @@ from rich.table import Table
 from torchvision.transforms.functional import to_tensor
 
 from lighthead import Detector
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.specification import META_KEY
 from lighthead.deploy.precision import possible_precisions
 from lighthead.inference.images import read_image

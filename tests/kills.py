@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.data.formats import read_dataset
 from lighthead.inference.runtimes.exported import SUFFIXES, open_exported
 

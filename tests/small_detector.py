@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from lighthead.checkpoint.checkpoint_files import save_checkpoint_file
 from lighthead.checkpoint.describe import checkpoint_meta, describe
-from lighthead.checkpoint.safe_files import save_checkpoint_file
 from lighthead.weights import from_scratch
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs' / 'lighthead_shufflev2star_x0_5.py'

@@ -137,7 +137,7 @@ def fixed_sizes(model: str):
     import torch
 
     from lighthead.checkpoint.build_model import build_detector
-    from lighthead.checkpoint.safe_files import load_checkpoint_file
+    from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
     from lighthead.checkpoint.specification import read_specification
     from lighthead.inference.runtimes.torch_backend import RecordedBackend
     from lighthead.zoo import locate_model

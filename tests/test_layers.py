@@ -82,7 +82,7 @@ def folder(module: str) -> str:
 
 def test_the_package_has_files_and_imports():
     assert len(MODULES) > 100
-    assert 'lighthead.errors' in IMPORTS['lighthead.checkpoint.safe_files']
+    assert 'lighthead.errors' in IMPORTS['lighthead.checkpoint.checkpoint_files']
 
 
 @pytest.mark.parametrize('module', sorted(name for name in MODULES if folder(name)))

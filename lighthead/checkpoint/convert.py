@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file, save_checkpoint_file
 from lighthead.checkpoint.plain_data import to_plain
-from lighthead.checkpoint.safe_files import load_checkpoint_file, save_checkpoint_file
 from lighthead.errors import UserError
 
 

@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
-from lighthead.config.anchors import config_anchors, training_images
+from lighthead.config.read_anchors import config_anchors, training_images
 from lighthead.data.coco_download import ARCHIVES, SERVER, download_coco
 from lighthead.data.convert import convert as convert_dataset
 from lighthead.data.convert import divided

@@ -10,12 +10,12 @@ from mmdet.models.detectors import BaseDetector
 
 import lighthead
 from lighthead.checkpoint.build_model import build_detector
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.check_export import check_export, compared, require_agreement
+from lighthead.deploy.export_onnx import OPSET, add_metadata, onnx_program, save_onnx
 from lighthead.deploy.metadata import SIZE_DIVISOR, ExportMeta
 from lighthead.deploy.model_settings import read_settings
-from lighthead.deploy.onnx_format import OPSET, add_metadata, onnx_program, save_onnx
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured, measure, validation_split
 from lighthead.files import clean_leftovers, put_in_place, temporary_folder
@@ -91,7 +91,7 @@ def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path)
     """Write the fp32 file of a format into ``folder``."""
     path = folder / f'detector_fp32{FORMATS[name]}'
     if name == 'torch':
-        from lighthead.deploy.torch_format import save_torch, torch_program
+        from lighthead.deploy.export_torch import save_torch, torch_program
 
         save_torch(torch_program(model), meta, path)
         return path
@@ -100,7 +100,7 @@ def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path)
         add_metadata(graph, meta)
         save_onnx(graph, path)
     else:
-        from lighthead.deploy.openvino_format import openvino_model, save_openvino
+        from lighthead.deploy.export_openvino import openvino_model, save_openvino
 
         save_openvino(openvino_model(graph, meta, folder), path)
     return path
@@ -156,7 +156,7 @@ def _write_int8(options: Namespace, model: BaseDetector, meta: ExportMeta, folde
         add_metadata(graph, meta)
         save_onnx(graph, path)
     else:
-        from lighthead.deploy.openvino_format import openvino_model, save_openvino
+        from lighthead.deploy.export_openvino import openvino_model, save_openvino
 
         quantised = quantise_openvino(openvino_model(graph, meta, folder), inputs)
         for key, value in meta.to_strings().items():

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from lighthead.checkpoint.build_model import build_model
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.specification import RECORD_KEY, Specification, read_specification
 from lighthead.errors import UserError
 from lighthead.evaluation.analysis.evaluated import Evaluated

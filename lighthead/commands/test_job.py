@@ -9,8 +9,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.evaluation_config import evaluation_config
-from lighthead.checkpoint.safe_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_classes, read_specification
 from lighthead.config.build import build, naming_mistakes
 from lighthead.config.check import CheckedRun, check_evaluation

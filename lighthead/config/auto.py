@@ -15,9 +15,9 @@ import torch
 from mmengine.config import Config
 
 from lighthead.config.data_figures import DataFigures, memory_at_hand, read_figures
+from lighthead.config.epochs import set_steps
 from lighthead.config.image_scale import input_side, set_img_scale, transforms_of
 from lighthead.config.read import merge_options
-from lighthead.config.schedule import set_steps
 from lighthead.engine.optimizer_steps import VALIDATIONS, choose_steps
 
 SIZES = (416, 512, 640)

@@ -23,8 +23,8 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 
+from lighthead.checkpoint.checkpoint_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.checkpoint.describe import notes_on_use
-from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.config.keys import check_types
 from lighthead.config.kinds import check_kinds
 from lighthead.config.read import RunConfig

@@ -17,9 +17,9 @@ from mmengine.config import Config
 
 from lighthead.checkpoint.specification import META_KEY, SPECS, read_specification
 from lighthead.config.auto import set_auto
+from lighthead.config.epochs import set_epochs
 from lighthead.config.image_scale import LOADERS, set_img_scale
 from lighthead.config.read import Change, parse_cfg_options
-from lighthead.config.schedule import set_epochs
 from lighthead.data.layout import apply_data_root, num_classes_fields
 from lighthead.engine.amp import apply_amp
 from lighthead.errors import UserError

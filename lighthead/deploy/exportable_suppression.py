@@ -7,11 +7,11 @@ import torch
 from mmdet.models.detectors import BaseDetector
 from torch import Tensor
 
-from lighthead.deploy.exportable_nms import suppress, suppress_op
 from lighthead.deploy.exportable_pooling import TablePooling
 from lighthead.deploy.inference_settings import InferenceSettings
 from lighthead.deploy.proposals import ABSENT
 from lighthead.deploy.stages import DetectorStages, Outputs, Rois
+from lighthead.deploy.suppress_operator import suppress, suppress_op
 from lighthead.deploy.topk import stable_topk
 
 Form = Literal['torch', 'onnx']

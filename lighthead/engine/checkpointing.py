@@ -16,8 +16,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file, save_checkpoint_file
 from lighthead.checkpoint.describe import trained_meta
-from lighthead.checkpoint.safe_files import load_checkpoint_file, save_checkpoint_file
 from lighthead.engine.resume import (
     load_optimizer,
     load_schedulers,

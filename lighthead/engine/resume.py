@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.runner import Runner
 
-from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.engine.step_size import parameter_groups
 from lighthead.engine.training_state import restore_gradients, schedulers_by_name
 from lighthead.errors import UserError

@@ -9,8 +9,8 @@ import numpy as np
 from mmdet.models.detectors import BaseDetector
 from torch import Tensor
 
+from lighthead.deploy.export_onnx import onnx_program
 from lighthead.deploy.metadata import INPUTS, OUTPUTS
-from lighthead.deploy.onnx_format import onnx_program
 from lighthead.gpu_report.detectors import Agreement
 from lighthead.inference.runtimes.backend import RawDetections
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.safetensors_files import save_safetensors
 from lighthead.errors import UserError
 

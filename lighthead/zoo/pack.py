@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.safetensors_files import save_safetensors
 from lighthead.checkpoint.specification import META_KEY, read_specification
 from lighthead.weights.sources import META_KEY as FACTS_KEY

@@ -13,7 +13,7 @@ import torch
 from mmdet.registry import MODELS, TASK_UTILS
 
 from lighthead import Detector
-from lighthead.checkpoint.safe_files import save_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import save_checkpoint_file
 from lighthead.checkpoint.specification import Specification, read_specification
 from lighthead.commands.export_job import export
 from lighthead.commands.infer import main as infer

@@ -4,7 +4,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.safetensors_files import load_safetensors, save_safetensors
 from lighthead.errors import UserError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.errors import UserError
 from lighthead.weights.files import read_weight_file
 from lighthead.weights.torch_files import PickledObjectsError, read_torch_file

@@ -37,7 +37,7 @@ def test_only_standard_onnx_operators(exported):
     path = exported('onnx')
     import onnx
 
-    from lighthead.deploy.onnx_format import OPSET, foreign_domains
+    from lighthead.deploy.export_onnx import OPSET, foreign_domains
 
     model = onnx.load(str(path))
     assert foreign_domains(model) == []
@@ -69,7 +69,7 @@ def test_foreign_operators_are_found(exported):
     path = exported('onnx')
     import onnx
 
-    from lighthead.deploy.onnx_format import foreign_domains, save_onnx
+    from lighthead.deploy.export_onnx import foreign_domains, save_onnx
 
     model = onnx.load(str(path))
     model.graph.node[5].domain = 'com.microsoft'

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lighthead.deploy.exportable_nms import suppress
 from lighthead.deploy.exportable_suppression import exportable_detector
 from lighthead.deploy.model_settings import is_supported, read_settings
+from lighthead.deploy.suppress_operator import suppress
 from lighthead.deploy.topk import stable_topk
 from lighthead.errors import UserError
 from lighthead.inference.runtimes.torch_backend import EagerBackend, MmdetBackend, torch_backend

@@ -58,8 +58,8 @@ def tiny_model():
 
 def write_tiny(name: str, folder: Path) -> Path:
     """The tiny detector as 'onnx' or 'openvino'."""
-    from lighthead.deploy.onnx_format import add_metadata, save_onnx
-    from lighthead.deploy.openvino_format import openvino_model, save_openvino
+    from lighthead.deploy.export_onnx import add_metadata, save_onnx
+    from lighthead.deploy.export_openvino import openvino_model, save_openvino
 
     model = tiny_model()
     if name == 'onnx':

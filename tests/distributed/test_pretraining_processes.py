@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 
 from .launching import free_port, torchrun
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.models.backbones import ShuffleNetV2
 
 from .launching import free_port, torchrun

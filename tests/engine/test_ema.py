@@ -9,7 +9,7 @@ from mmdet.registry import HOOKS
 from mmengine.config import Config
 from torch import nn
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.engine.ema import OptimizerStepEMAHook
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

@@ -10,7 +10,7 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner.checkpoint import find_latest_checkpoint as mmengine_latest
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.engine import checkpointing
 from lighthead.engine.checkpoint_hook import SafeCheckpointHook
 from lighthead.engine.non_finite import StopOnNonFiniteLoss

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.errors import UserError
 
 pytestmark = pytest.mark.slow

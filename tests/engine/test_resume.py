@@ -8,7 +8,7 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 
-from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.engine.step_size import StepSize, check_resumed_step
 from lighthead.errors import UserError
 

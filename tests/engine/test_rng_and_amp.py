@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from lighthead.checkpoint.safe_files import save_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import save_checkpoint_file
 from lighthead.engine.amp import Bf16OptimWrapper, apply_amp
 from lighthead.engine.rng import get_rng_state, set_rng_state
 from lighthead.engine.training_state import set_augmentation_seed

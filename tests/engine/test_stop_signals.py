@@ -9,7 +9,7 @@ import torch
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.engine.stop_signals import StopRequest
 
 EXCEPTIONS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit}

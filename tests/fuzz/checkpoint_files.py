@@ -13,7 +13,7 @@ import torch
 from mmdet.registry import MODELS
 
 from lighthead.checkpoint.build_model import build_detector
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.weights import load_pretrained, resolve_weight_source
 from lighthead.weights.sources import META_KEY

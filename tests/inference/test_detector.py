@@ -12,7 +12,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from lighthead import Detector
-from lighthead.checkpoint.safe_files import save_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import save_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.errors import UserError
 from lighthead.inference import Detections, ImageError

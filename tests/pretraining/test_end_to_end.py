@@ -17,7 +17,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from lighthead.checkpoint.safe_files import find_latest_checkpoint, load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.weights import adapt_model_cfg
 
 pytestmark = pytest.mark.slow

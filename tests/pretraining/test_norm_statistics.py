@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.engine.norm_statistics import reestimate_norms
 
 

@@ -10,7 +10,7 @@ from mmdet.registry import HOOKS
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.config.check import set_accumulation
 from lighthead.errors import UserError
 

@@ -5,7 +5,7 @@ import os
 import torch
 
 from lighthead.checkpoint.build_model import build_detector
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.precision import check_precision
 from lighthead.errors import UserError

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from torchvision.models import detection, list_models
 
 from lighthead.checkpoint.build_model import build_model, load_weights
-from lighthead.checkpoint.safe_files import load_checkpoint_file
+from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.config.read import read, read_file
 from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg

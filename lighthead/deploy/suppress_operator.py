@@ -2,7 +2,7 @@
 
 Two forms give the same answer: plain torch operators with torchvision's ``nms``
 (for eager calls and torch.export), and one operator, ``lighthead::suppress``,
-that the ONNX exporter turns into the standard's NonMaxSuppression.
+that :mod:`lighthead.deploy.export_onnx` turns into the standard's NonMaxSuppression.
 """
 
 import torch

@@ -12,9 +12,9 @@ from mmdet.models.detectors import BaseDetector
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from lighthead.deploy.export_onnx import example_inputs, quiet
 from lighthead.deploy.exportable_suppression import exportable_detector
 from lighthead.deploy.metadata import METADATA_FILE, ExportMeta
-from lighthead.deploy.onnx_format import example_inputs, quiet
 from lighthead.deploy.stages import DetectorStages
 
 

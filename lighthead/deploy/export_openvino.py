@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lighthead.deploy import seal
+from lighthead.deploy.export_onnx import add_metadata
 from lighthead.deploy.metadata import ExportMeta
-from lighthead.deploy.onnx_format import add_metadata
 from lighthead.errors import missing_extra
 from lighthead.files import write_bytes_file
 

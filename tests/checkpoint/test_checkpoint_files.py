@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from lighthead.checkpoint import safe_files as files
-from lighthead.checkpoint.convert import convert_checkpoint
-from lighthead.checkpoint.plain_data import tensor_bytes, to_plain
-from lighthead.checkpoint.safe_files import (
+from lighthead.checkpoint import checkpoint_files as files
+from lighthead.checkpoint.checkpoint_files import (
     find_latest_checkpoint,
     load_checkpoint_file,
     save_checkpoint_file,
 )
+from lighthead.checkpoint.convert import convert_checkpoint
+from lighthead.checkpoint.plain_data import tensor_bytes, to_plain
 from lighthead.errors import UserError
 
 
