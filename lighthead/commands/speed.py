@@ -196,6 +196,6 @@ def main(args: argparse.Namespace) -> int | None:
     print_page(page, console)
     if args.out:
         console.print(f'written to {args.out}: ' + ', '.join(write_report(record, page, args.out)))
-    if not record.complete:
+    if not record.complete and args.subcommand not in READING:
         return EXIT_INTERRUPTED
     return EXIT_INTERNAL if record.findings.get('failed') else None
