@@ -59,11 +59,12 @@ def read_torch_file(path: Path, map_location: Any = 'cpu', quick: bool = False) 
         ValueError: it is damaged, compressed, or not of this kind.
         OSError: it cannot be read.
     """
+    stored = None
     with open(path, 'rb') as file:
         start = file.read(4)
         file.seek(0)
         if start == ZIP_START:
-            _check_archive(file, sums=not quick)
+            stored = _check_archive(file, sums=not quick)
         elif start[:1] == PICKLE_START:
             for _ in range(LEGACY_PICKLES):
                 _check_names(file)
@@ -74,12 +75,16 @@ def read_torch_file(path: Path, map_location: Any = 'cpu', quick: bool = False) 
         content = torch.load(path, map_location=map_location, weights_only=True, mmap=mapped)
     except Exception as error:  # whatever is wrong with it, it is the file's fault
         raise ValueError(_first_line(error)) from error
-    _check_tensors(content)
+    _check_tensors(content, stored)
     return content
 
 
-def _check_archive(file: BinaryIO, sums: bool) -> None:
-    """The directory before the content: all that it promises must be in the file, as it is."""
+def _check_archive(file: BinaryIO, sums: bool) -> int:
+    """The directory before the content: all that it promises must be in the file, as it is.
+
+    Returns:
+        Bytes that are stored of tensors.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
@@ -98,6 +103,7 @@ def _check_archive(file: BinaryIO, sums: bool) -> None:
                 raise ValueError(f'wrong checksum of {broken[:100]!r}')
             with archive.open(pickles[0]) as content:
                 _check_names(content)
+            return sum(entry.file_size for entry in entries if '/data/' in entry.filename)
     except PickledObjectsError:
         raise
     except Exception as error:  # zipfile fails in many ways
@@ -120,16 +126,24 @@ def _check_names(pickled: Any) -> None:
         raise ValueError(_first_line(error)) from error
 
 
-def _check_tensors(content: Any) -> None:
-    """Every tensor must be as large as what is stored of it, and of the usual kind."""
+def _check_tensors(content: Any, stored: int | None) -> None:
+    """Every tensor must be as large as what is stored of it, and of the usual kind.
+
+    ``stored`` is the bytes of all, where they are known: torch 2.6 believes the pickle.
+    """
     waiting, seen = [content], set()
+    storages: dict[int, int] = {}
     while waiting:
         value = waiting.pop()
         if isinstance(value, Tensor):
             _check_tensor(value)
+            storage = value.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
         elif isinstance(value, Mapping | list | tuple | set) and id(value) not in seen:
             seen.add(id(value))
             waiting.extend(value.values() if isinstance(value, Mapping) else value)
+    if stored is not None and sum(storages.values()) > stored:
+        raise ValueError('it describes larger tensors than it holds')
 
 
 def _check_tensor(tensor: Tensor) -> None:

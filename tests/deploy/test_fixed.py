@@ -92,6 +92,9 @@ class OnlyCuda(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
+@pytest.mark.skipif(
+    torch.__version__.startswith('2.6.'), reason='fake CUDA tensors of torch 2.6 need a driver'
+)
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('mode', ['avg', 'max'])
 def test_nothing_waits_for_a_gpu(dtype, mode):

@@ -15,8 +15,8 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         raise UserError(f"There is no device {device!r}: try 'cpu', 'cuda' or 'cuda:0'.") from error
     if chosen.type == 'cpu':
         return chosen
-    accelerator = torch.accelerator.current_accelerator()
     count = torch.accelerator.device_count() if torch.accelerator.is_available() else 0
+    accelerator = torch.accelerator.current_accelerator() if count else None
     kind = None if accelerator is None else accelerator.type
     if kind != chosen.type or (chosen.index or 0) >= count:
         there = f'there are {count} of type {kind}' if count else 'there is none here'
