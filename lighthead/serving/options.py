@@ -1,25 +1,21 @@
 """What ``lighthead serve`` and ``lighthead demo`` were asked to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from lighthead.inference.detector_options import RuntimeOptions
 
 MIB = 2**20
 
 
 @dataclass
-class ServeOptions:
+class ServeOptions(RuntimeOptions):
     """The command line; see ``lighthead serve --help``."""
 
     checkpoint: str
     host: str = '127.0.0.1'
     port: int = 8000
     allowed_host: list[str] | None = None
-    pred_score_thr: float = 0.3
-    device: str | None = None
-    backend: str | None = None
-    precision: str | None = None
-    threads: int | None = None
-    trust_checkpoint: bool = False
-    batch_size: int = 4
+    batch_size: int = field(default=4, kw_only=True)
     batch_window: float = 2.0
     queue: int = 32
     max_upload: float = 20.0

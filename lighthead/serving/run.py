@@ -7,7 +7,6 @@ import sys
 import uvicorn
 
 from lighthead.errors import UserError
-from lighthead.inference.detector import Detector
 from lighthead.inference.jobs.stopping import StopRequest
 from lighthead.serving.app import create_app
 from lighthead.serving.options import ServeOptions
@@ -42,7 +41,7 @@ def serve(options: ServeOptions) -> int:
     """
     listener = bound_socket(options.host, options.port)
     with listener:
-        service = Service(_detector(options), options)
+        service = Service(options.open_detector(options.checkpoint), options)
         service.warm_up()
         loopback = is_loopback(options.host)
         if not loopback:
@@ -60,19 +59,6 @@ def serve(options: ServeOptions) -> int:
         with StopRequest() as stop:
             AnnouncingServer(config, _announcement(options, service, listener)).run([listener])
     return stop.exit_code if stop else 0
-
-
-def _detector(options: ServeOptions) -> Detector:
-    return Detector(
-        options.checkpoint,
-        device=options.device,
-        backend=options.backend,
-        precision=options.precision,
-        threads=options.threads,
-        score_thr=options.pred_score_thr,
-        batch_size=options.batch_size,
-        trust=options.trust_checkpoint,
-    )
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

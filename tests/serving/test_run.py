@@ -29,7 +29,7 @@ class Slow(stub.StubDetector):
         time.sleep(0.3)
         return super().detect(loaded, wanted)
 
-run._detector = lambda options: Slow()
+run.ServeOptions.open_detector = lambda options, model: Slow()
 sys.exit(cli.main(['serve', 'stub', '--port', '0', '--batch-size', '1']))
 """
 

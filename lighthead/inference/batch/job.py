@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lighthead.errors import UserError
 from lighthead.files import printable
-from lighthead.inference.batch.options import BatchOptions, check_options, open_detector, wanted
+from lighthead.inference.batch.options import BatchOptions, check_options, wanted
 from lighthead.inference.batch.output import BatchOutput, job_of
 from lighthead.inference.batch.shards import Shard, plan_shards
 from lighthead.inference.conversions import import_extra
@@ -32,7 +32,7 @@ class Job:
         _check_apart(options, self.shards)
         on_ray = options.executor == 'ray'  # the actors' machines have the devices
         here = replace(options, device='cpu', precision=None) if on_ray else options
-        self.detector = open_detector(here)
+        self.detector = here.open_detector(here.model)
         self.wanted = wanted(options, self.detector)
         self.output = BatchOutput(options.out, self.shards, job_of(options, self.detector))
         first, step = options.shard

@@ -21,7 +21,7 @@ from lighthead.inference.batch.chunks import (
     without_pixels,
 )
 from lighthead.inference.batch.job import Job
-from lighthead.inference.batch.options import BatchOptions, open_detector, wanted
+from lighthead.inference.batch.options import BatchOptions, wanted
 from lighthead.inference.batch.shards import Shard
 from lighthead.inference.batch.writer import write_shard
 from lighthead.inference.conversions import import_extra
@@ -131,7 +131,7 @@ class DetectorActor:
     """Ray's detecting stage: holds the model."""
 
     def __init__(self, options: BatchOptions) -> None:
-        self.detector = open_detector(options)
+        self.detector = options.open_detector(options.model)
         self.wanted = wanted(options, self.detector)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list]:

@@ -11,7 +11,7 @@ import numpy as np
 from lighthead.errors import UserError
 from lighthead.files import printable
 from lighthead.inference.conversions import import_extra
-from lighthead.inference.detector import Detector, ImageResult
+from lighthead.inference.detector import ImageResult
 from lighthead.inference.images import ImageLike
 from lighthead.inference.inputs import is_stream
 from lighthead.inference.jobs.formats import check_formats
@@ -29,18 +29,7 @@ class Run:
         self.options = options
         self.formats = check_formats(options.format)
         _check_options(options)
-        self.detector = Detector(
-            options.checkpoint,
-            device=options.device,
-            backend=options.backend,
-            precision=options.precision,
-            threads=options.threads,
-            score_thr=options.pred_score_thr,
-            batch_size=options.batch_size,
-            tile=options.tile,
-            overlap=options.overlap,
-            trust=options.trust_checkpoint,
-        )
+        self.detector = options.open_detector(options.checkpoint)
         self.output = OutputFolder(options, self.detector)
         self.progress = RunProgress()
         self.stop = StopRequest()
