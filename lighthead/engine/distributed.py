@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -56,12 +57,13 @@ def join_processes(cfg: Config) -> None:
         if torch.cuda.is_available():
             _check_gpus(int(environment['LOCAL_RANK']))
             _keep_start_method(cfg)
-            init_dist(launcher, **settings)
+            init_dist(launcher, **settings, **_store_of_this_restart(launcher))
         else:
             os.environ.update(environment)
             seconds = settings.get('timeout')
             timeout = None if seconds is None else timedelta(seconds=seconds)
-            dist.init_process_group('gloo', timeout=timeout)
+            store = _store_of_this_restart(launcher)
+            dist.init_process_group('gloo', timeout=timeout, **store)
     _set_wrapper(cfg)
     _gather_directly(cfg)
 
@@ -139,6 +141,21 @@ def _keep_start_method(cfg: Config) -> None:
     if mp.get_start_method(allow_none=True) is None:
         settings = cfg.get('env_cfg', {}).get('mp_cfg') or {}
         mp.set_start_method(settings.get('mp_start_method', 'fork'))
+
+
+def _store_of_this_restart(launcher: str) -> dict[str, Any]:
+    """Where torchrun has started all processes of one machine again: a store without old addresses.
+
+    Its default ``--rdzv_backend=static`` keeps one store over all restarts, in which a process
+    that comes early reads the address of one that is dead ("connection refused"). On several
+    machines the restarts are not counted alike: there ``--rdzv_backend=c10d`` brings a new store.
+    """
+    count = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
+    if launcher != 'pytorch' or count == '0' or os.environ.get('GROUP_WORLD_SIZE') != '1':
+        return {}
+    store, rank, world_size = next(dist.rendezvous('env://'))
+    store = dist.PrefixStore(f'restart {count}', store)
+    return dict(store=store, rank=rank, world_size=world_size)
 
 
 def _set_wrapper(cfg: Config) -> None:

@@ -1,5 +1,7 @@
 """How processes find each other, and what is said when they cannot."""
 
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -10,6 +12,8 @@ from mmengine.config import Config
 from lighthead.config.check import _prepare_resume
 from lighthead.engine import distributed
 from lighthead.errors import UserError
+
+from .launching import free_port, torchrun
 
 ADDRESS = dict(MASTER_ADDR='node0', MASTER_PORT='1234')
 
@@ -97,3 +101,38 @@ def test_torchrun_that_restarts_may_begin_a_run_with_resume(tmp_path, monkeypatc
     (tmp_path / 'iter_1.pth').write_bytes(b'damaged')
     with pytest.raises(UserError, match='holds no checkpoint'):
         resume()
+
+
+RESTARTED = """
+import os, signal, time
+import torch, torch.distributed as dist
+from mmengine.config import Config
+from lighthead.engine.distributed import join_processes
+rank, again = int(os.environ['RANK']), os.environ['TORCHELASTIC_RESTART_COUNT'] == '1'
+if again and rank == 1:
+    time.sleep(2)
+join_processes(Config(dict(launcher='pytorch')))
+if not again:
+    dist.barrier()
+    os.kill(os.getpid(), signal.SIGKILL)
+total = torch.tensor([rank + 1])
+dist.all_reduce(total)
+print('together', int(total))
+"""
+
+
+@pytest.mark.slow
+def test_restarted_processes_do_not_read_the_addresses_of_dead_ones(tmp_path) -> None:
+    """The second is late, and torchrun's default store still has the address of the dead one."""
+    script = tmp_path / 'restarted.py'
+    script.write_text(RESTARTED)
+    layout = ('--nproc_per_node=2', '--max-restarts=1', f'--master_port={free_port()}')
+    run = subprocess.run(
+        [sys.executable, *torchrun(*layout), str(script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stderr[-4000:]
+    assert run.stdout.count('together 3') == 2

@@ -61,7 +61,8 @@ def test_an_actor_that_dies(job, tmp_path):
         {path.suffix for path in (tmp_path / 'out_notes').glob(f'{name}.*')}
         for name in ('prepare_row', 'detect_in_chunk')
     )
-    assert len(detect) == 3  # two actors, and the one that took the place of the dead one
+    # the dead one, and the other or the one that took its place, which may come when all is done
+    assert len(detect) in (2, 3)
     assert load
     assert not load & detect, 'loading is a stage of its own'
 
