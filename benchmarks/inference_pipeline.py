@@ -2,8 +2,8 @@
 
 Stages: reading (decode, resize), the network (normalise, detect), drawing (draw, encode, write).
 ``before`` runs them one after the other (``--workers 0``), ``after`` is the pipeline; both are
-whole runs over the same files, alternating, without start-up. The photographs are linked until
-there are ``--images`` of them.
+whole runs over the same files, without start-up, and in each round the network alone computes as
+many images. The photographs are linked until there are ``--images`` of them.
 
     python benchmarks/inference_pipeline.py CHECKPOINT FOLDER --images 2000 --rounds 3
     python benchmarks/inference_pipeline.py CHECKPOINT FOLDER --files model.onnx model.xml
@@ -54,9 +54,10 @@ class Stages(NamedTuple):
     draw: float
 
 
-class Speeds(NamedTuple):
-    """Images per second."""
+class Round(NamedTuple):
+    """Milliseconds per image: the network alone, without and with the pipeline."""
 
+    network: float
     before: float
     after: float
 
@@ -75,7 +76,7 @@ def link_images(sources: Sequence[Path], folder: Path, count: int) -> list[Path]
 
 
 def time_stages(detector: Detector, paths: Sequence[Path], folder: Path) -> Stages:
-    """Medians over some images, one stage after the other."""
+    """Medians over some images, one stage after the other, in one thread."""
     seconds: dict[str, list[float]] = {'read': [], 'network': [], 'draw': []}
     for path in paths[:STAGE_IMAGES]:
         started = time.perf_counter()
@@ -113,13 +114,42 @@ def run_speed(
     return float(said.getvalue().split('images (')[1].split(' images/s')[0])
 
 
-def compare(args: argparse.Namespace, model: str, paths: list[Path], draw: bool) -> Speeds:
-    """Medians of alternating runs."""
-    before, after = [], []
-    for _ in range(args.rounds):
-        before.append(run_speed(args, model, paths, draw, workers=0))
-        after.append(run_speed(args, model, paths, draw, workers=args.workers))
-    return Speeds(statistics.median(before), statistics.median(after))
+def time_network(detector: Detector, images: Sequence[np.ndarray], count: int) -> float:
+    """Milliseconds per image of the network alone, from resized images to boxes."""
+    started = time.perf_counter()
+    for image in islice(cycle(images), count):
+        detector.backend(
+            detector.backend.make_batch(detector.preprocess, [image]), [image.shape[:2]]
+        )
+    return 1e3 * (time.perf_counter() - started) / count
+
+
+def alternate(
+    args: argparse.Namespace, detector: Detector, model: str, paths: list[Path], draw: bool
+) -> list[Round]:
+    """The network alone, before and after, in turn."""
+    resized = [detector.preprocess.resize(read_image(path)) for path in paths[:STAGE_IMAGES]]
+    return [
+        Round(
+            time_network(detector, resized, args.images),
+            1e3 / run_speed(args, model, paths, draw, workers=0),
+            1e3 / run_speed(args, model, paths, draw, workers=args.workers),
+        )
+        for _ in range(args.rounds)
+    ]
+
+
+def cells(stages: Stages, rounds: list[Round], draw: bool) -> list[str]:
+    """Stages alone, images per second, and medians of the rounds' ratios."""
+    network, before, after = (statistics.median(values) for values in zip(*rounds))
+    slowest = [max(one.network, stages.draw if draw else 0) for one in rounds]
+    ratios = [one.after / slow for one, slow in zip(rounds, slowest)]
+    return [
+        *(f'{value:.1f}' for value in (stages.read, network, stages.draw)),
+        *(f'{1e3 / value:.1f}' for value in (before, after)),
+        f'{statistics.median(one.before / one.after for one in rounds):.2f}',
+        f'{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})',
+    ]
 
 
 def measure_overlap(args: argparse.Namespace) -> None:
@@ -136,17 +166,12 @@ def measure_overlap(args: argparse.Namespace) -> None:
             detector(paths[0])
             stages = time_stages(detector, paths, Path(name))
             for draw in (False, True):
-                speeds = compare(args, model, paths, draw)
-                slowest = max(stages if draw else stages[:2]) / 1e3
-                table.add_row(
-                    *(Path(model).suffix.lstrip('.'), 'yes' if draw else 'no'),
-                    *(f'{value:.1f}' for value in stages),
-                    *(f'{value:.2f}' for value in speeds),
-                    f'{speeds.after / speeds.before:.2f}',
-                    f'{1 / speeds.after / slowest:.2f}',
-                )
-    Console(width=None if os.isatty(1) else 120).print(table)
-    print('x: after / before. x slowest: time per image of the pipeline / of its slowest stage.')
+                rounds = alternate(args, detector, model, paths, draw)
+                title = (Path(model).suffix.lstrip('.'), 'yes' if draw else 'no')
+                table.add_row(*title, *cells(stages, rounds, draw))
+    Console(width=None if os.isatty(1) else 140).print(table)
+    print(f'Medians of {args.rounds} rounds. x: after / before. x slowest: time per image of the')
+    print('pipeline / of its slowest stage alone in the same round.')
 
 
 def watch_memory(count: int, report: Callable[[int, float], None]) -> Callable[[], None]:
