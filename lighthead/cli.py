@@ -9,6 +9,7 @@ torch, mmdet and what needs them inside ``main`` only. ``tools/*.py`` call
 """
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -41,6 +42,10 @@ COMMANDS = (
 EXIT_CODES = 'exit codes: 0 success, 1 internal error (please report), 2 invalid input'
 EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141
 """As a shell has it: 128 and the number of the signal."""
+OF_THE_PATH = frozenset(
+    (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EROFS, errno.ELOOP)
+)
+"""What is wrong with a file's name or place, whatever command was given it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,6 +102,9 @@ def run(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespa
         sys.stdout = open(os.devnull, 'w')  # noqa: SIM115  (Python flushes it at the exit)
         return EXIT_BROKEN_PIPE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_PATH and error.filename:
+            message = f'{error.strerror}: {error.filename!r:.300}: choose another file or folder.'
+            return _report(UserError(message), args.debug)
         if isinstance(error, ImportError):
             try:
                 check_install()

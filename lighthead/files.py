@@ -29,8 +29,13 @@ def temporary_path(path: str | os.PathLike, suffix: str = '') -> Path:
     """A name next to ``path`` that no other writer uses; :func:`clean_leftovers` knows it.
 
     ``suffix`` is for libraries that choose the format by it.
+
+    Raises:
+        IsADirectoryError: if ``path`` is ``.`` or ``/``.
     """
     path = Path(path)
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, 'Is a directory', str(path))
     ending = f'.{next(_counter)}.{os.getpid()}.tmp{suffix}'
     return path.with_name(fitting_name('.' + path.name, ending))
 

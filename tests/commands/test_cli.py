@@ -10,6 +10,7 @@ import pytest
 
 from lighthead import cli
 from lighthead.errors import InstallError, UserError
+from lighthead.files import write_text_file
 
 ROOT = Path(__file__).resolve().parents[2]
 MISTAKES = [
@@ -42,6 +43,22 @@ def test_mistakes_are_one_line_and_exit_with_2(words, message, capsys):
     assert message in error
     assert error.startswith('error: ')
     assert error.count('\n') == 1
+
+
+@pytest.mark.parametrize('name', ['.', 'x' * 5000, 'file/below'])
+def test_names_that_no_file_can_have_are_mistakes(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'file').touch()
+
+    def write(_: Namespace) -> None:
+        write_text_file('text', name)
+
+    assert cli.run(write, Namespace(debug=False)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('error: ')
+    assert error.count('\n') == 1
+    assert len(error) < 500
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
 @pytest.mark.parametrize('command', cli.COMMANDS)
