@@ -126,7 +126,7 @@ def check_weights(
     faults = {
         'missing': compared.missing,
         'unexpected': [str(name) for name in compared.unexpected],
-        'of another shape': compared.differing,
+        'of another shape or kind': compared.differing,
     }
     parts = [f'{len(v)} {fault} ({min(v)[:100]})' for fault, v in faults.items() if v]
     if parts:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class Comparison(NamedTuple):
     """Names of weights, in the order of the network's, those left over in the file's.
 
-    ``differing``: of another shape than the network's, or no tensor.
+    ``differing``: of another shape than the network's, or no tensor of real numbers.
     """
 
     fitting: list[str]
@@ -28,13 +28,15 @@ def compare_weights(
 ) -> Comparison:
     """Compare the weights of a file with the shapes of a network's."""
     here = [name for name in expected if name in given]
-    fits = {
-        name: isinstance(given[name], Tensor) and tuple(given[name].shape) == expected[name]
-        for name in here
-    }
+    fits = {name: _fits(given[name], expected[name]) for name in here}
     return Comparison(
         fitting=[name for name in here if fits[name]],
         missing=[name for name in expected if name not in given],
         differing=[name for name in here if not fits[name]],
         unexpected=[name for name in given if name not in expected],
     )
+
+
+def _fits(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether it can be loaded; torch would drop the imaginary parts of complex numbers."""
+    return isinstance(value, Tensor) and tuple(value.shape) == shape and not value.is_complex()

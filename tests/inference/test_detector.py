@@ -259,7 +259,7 @@ def _earlier(loaded):
         (_earlier, 'written by an earlier version'),
         (
             lambda loaded: _edited(loaded, 'detector.neck.mid_channels', 32),
-            r'changed\.pth do not fit its specification: \d+ of another shape \(neck',
+            r'changed\.pth do not fit its specification: \d+ of another shape or kind \(neck',
         ),
         (_missing_weight, r'1 missing \(neck\.tall_wide\.0\.weight\)'),
         (lambda loaded: _edited(loaded, 'classes', ['cat']), r'has 3 classes, and there are 1'),

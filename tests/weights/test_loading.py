@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from lighthead.errors import UserError
 from lighthead.models.backbones.shufflenet_v2 import WIDTHS
 from lighthead.weights import load_pretrained
+from lighthead.weights.compare import compare_weights
 
 
 @torch.no_grad()
@@ -233,3 +234,11 @@ def test_builds_from_a_bare_interpreter(save, build):
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert result.stdout.splitlines()[-1] == '72', result.stderr
     assert '280 of 280 tensors loaded' in result.stdout + result.stderr
+
+
+def test_complex_numbers_do_not_fit() -> None:
+    """torch would load their real parts with a warning."""
+    given = {'a': torch.zeros(2, dtype=torch.complex64), 'b': torch.zeros(2, dtype=torch.float16)}
+    compared = compare_weights({'a': (2,), 'b': (2,)}, given)
+    assert compared.differing == ['a']
+    assert compared.fitting == ['b']
