@@ -110,8 +110,9 @@ class CommandLines:
         self.data, self.out = str(data), str(folder / OUT)
         self.flags = flags()
         self.places = {name: str(folder / 'guarded' / name) for name in ('FIFO', 'FILE')}
-        self.places['FOLDER'] = str(folder / 'guarded')
+        self.places['FOLDER'] = str(folder / OUT / 'folder')  # commands may write there
         (folder / 'guarded').mkdir()
+        (folder / OUT / 'folder').mkdir(parents=True)
         os.mkfifo(self.places['FIFO'])
         Path(self.places['FILE']).write_text('text')
         refuse_long_work()
