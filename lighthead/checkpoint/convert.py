@@ -13,7 +13,12 @@ def convert_checkpoint(source: Path, target: Path, trust: bool) -> list[str]:
 
     Returns:
         The meta fields that were left out because they are not plain data.
+
+    Raises:
+        UserError: ``source`` cannot be converted, or is ``target`` itself.
     """
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UserError(f'{target} is the file to convert: choose another name for the new one.')
     checkpoint = load_checkpoint_file(source, trust=trust)
     dropped = [key for key, value in checkpoint['meta'].items() if not _is_plain(value)]
     meta = {key: value for key, value in checkpoint['meta'].items() if key not in dropped}

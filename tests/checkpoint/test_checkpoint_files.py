@@ -117,6 +117,9 @@ def test_trusted_foreign_checkpoint_loads_and_converts(tmp_path: Path) -> None:
     assert load_checkpoint_file(tmp_path / 'foreign.pth', trust=True)['message_hub'] == {'a': 1}
     with pytest.raises(UserError, match='trust'):
         convert_checkpoint(tmp_path / 'foreign.pth', tmp_path / 'plain.pth', trust=False)
+    (tmp_path / 'link.pth').symlink_to('foreign.pth')
+    with pytest.raises(UserError, match='is the file to convert'):
+        convert_checkpoint(tmp_path / 'foreign.pth', tmp_path / 'link.pth', trust=True)
     dropped = convert_checkpoint(tmp_path / 'foreign.pth', tmp_path / 'plain.pth', trust=True)
     assert dropped == ['hub']
     assert load_checkpoint_file(tmp_path / 'plain.pth')['meta']['classes'] == ('a', 'b')

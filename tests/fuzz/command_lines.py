@@ -143,7 +143,11 @@ class CommandLines:
             words = self._changed(rng, words)
         if self.kind == 'speed' and not {'--help', '--only'} & set(words):
             words.append('--no-such-flag')  # what is measured takes hours
-        self.words = [self.kind, *(self.places.get(word, word) for word in words)]
+        places = self.places
+        if self.kind in ('convert', 'export'):  # which replace the file that they are to write
+            places = places | {'FILE': self.places['FOLDER'] + '/file'}
+            Path(places['FILE']).write_text('text')
+        self.words = [self.kind, *(places.get(word, word) for word in words)]
 
     def _changed(self, rng: random.Random, words: list[str]) -> list[str]:
         """One more flag with a value, another value, or a word less."""
