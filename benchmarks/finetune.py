@@ -54,12 +54,20 @@ class Recipe:
         config: Under configs/.
         from_backbone: Whether it starts from ``--weights`` alone.
         options: Of ``--cfg-options``.
+        weights_of: Of which recipe it takes the best weights, instead of a training.
     """
 
     name: str
     config: str = NEW
     from_backbone: bool = False
     options: tuple[str, ...] = ()
+    weights_of: str = ''
+
+
+def shared(share: float) -> Recipe:
+    """The new recipe's weights, tested with another share of the RPN's score."""
+    option = f'model.roi_head.rpn_weight={share}'
+    return Recipe(f'new, RPN score {share}', options=(option,), weights_of='new')
 
 
 RECIPES = (
@@ -68,7 +76,7 @@ RECIPES = (
     Recipe('new, backbone frozen', options=('model.backbone.frozen_stages=3',)),
     Recipe('new, from the backbone alone', from_backbone=True),
     Recipe('new, rate 2e-3', options=('optim_wrapper.optimizer.lr=2e-3',)),
-    Recipe('new, RPN score 0.3', options=('model.roi_head.rpn_weight=0.3',)),
+    *map(shared, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
 )
 
 
@@ -193,33 +201,65 @@ def command(
     return [*line, '--cfg-options', *options, 'default_hooks.checkpoint.iter_interval=50']
 
 
-def train(recipe: Recipe, chosen: SmallSet, seed: int, args: argparse.Namespace) -> dict:
-    """Train, and return the figures of the best checkpoint.
+def test(recipe: Recipe, data: Path, checkpoint: Path, folder: Path) -> list[str]:
+    """The test of a recipe that takes another's weights, as a command line."""
+    line = [sys.executable, '-W', 'ignore', 'tools/test.py', f'configs/{recipe.config}']
+    line += [str(checkpoint), '--data-root', str(data), '--img-scale', '416', '416']
+    line += ['--workers', '0', '--work-dir', str(folder)]
+    return [*line, '--cfg-options', *recipe.options]
+
+
+def run(recipe: Recipe, chosen: SmallSet, seed: int, args: argparse.Namespace) -> dict:
+    """Train or test, and return the figures of the best checkpoint.
 
     Raises:
-        RuntimeError: the training failed; its log says why.
+        RuntimeError: it failed; its log says why.
     """
     data, images = write(chosen, args, seed)
     steps = args.steps or choose_steps(images)
     kind = 'choose' if args.choose else 'report'
-    name = f'{recipe.name}-{chosen.name}-{kind}-{steps}-{seed}'.replace(' ', '_').replace(',', '')
-    folder = Path(args.out) / 'runs' / name
-    folder.mkdir(parents=True, exist_ok=True)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    with open(folder / 'log.txt', 'a') as log:
-        ended = subprocess.run(
-            command(recipe, data, images, steps, seed, folder, args.weights),
-            cwd=ROOT,
-            stdout=log,
-            stderr=log,
-            env=os.environ | {'OMP_NUM_THREADS': str(args.threads)},
-        )
-    if ended.returncode:
-        raise RuntimeError(f'{name}: exit code {ended.returncode}, see {folder}/log.txt.')
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    def folder_of(name: str) -> Path:
+        name = f'{name}-{chosen.name}-{kind}-{steps}-{seed}'
+        return Path(args.out) / 'runs' / name.replace(' ', '_').replace(',', '')
+
+    folder = folder_of(recipe.name)
+    if recipe.weights_of:
+        line = test(recipe, data, folder_of(recipe.weights_of) / 'best.pth', folder)
+    else:
+        line = command(recipe, data, images, steps, seed, folder, args.weights)
+    before = cpu_seconds()
+    start(line, folder, args.threads)
+    minutes = (cpu_seconds() - before) / 60
+    found = tested_figures(folder) if recipe.weights_of else best_figures(folder)
     label = dict(recipe=recipe.name, set=chosen.name, seed=seed, steps=steps, chosen=args.choose)
-    return label | dict(images=images, cpu_minutes=spent / 60) | best_figures(folder)
+    return label | dict(images=images, cpu_minutes=minutes) | found
+
+
+def start(line: list[str], folder: Path, threads: int) -> None:
+    """Run a command to its end, with its output in the folder's log.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    variables = os.environ | {'OMP_NUM_THREADS': str(threads)}
+    with open(folder / 'log.txt', 'a') as log:
+        ended = subprocess.run(line, cwd=ROOT, stdout=log, stderr=log, env=variables)
+    if ended.returncode:
+        raise RuntimeError(f'{folder.name}: exit code {ended.returncode}, see {folder}/log.txt.')
+
+
+def cpu_seconds() -> float:
+    """Of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def tested_figures(folder: Path) -> dict[str, float | None]:
+    """The figures of a test."""
+    found = json.loads((folder / 'metrics.json').read_text())
+    return {name: found.get(key) for name, key in FIGURES.items()}
 
 
 def best_figures(folder: Path) -> dict[str, float | None]:
@@ -298,7 +338,7 @@ def main() -> int:
         if any(args.steps in (None, r['steps']) for r in same):
             continue
         try:
-            result = train(recipe, chosen, seed, args)
+            result = run(recipe, chosen, seed, args)
         except RuntimeError as error:
             failures += 1
             print(error, flush=True)

@@ -1,17 +1,20 @@
 """The modern detector, part by part: equal images, steps, augmentation and weights; one table.
 
 Each variant is the 1.0x config of configs/modern/ with a few options, or another config, trained by
-tools/train.py on the fit part of benchmarks/people_data.py and judged on its hold-out.
-OUT/results.json is written after each run; what stands there is not run again, so a stopped
-benchmark goes on.
+tools/train.py on a data set in COCO layout and judged on its validation images: all classes, and
+persons alone. The backbone keeps its weights unless a variant says otherwise. A variant that
+differs only in testing takes the weights of the first one. OUT/results.json is written after each
+run; what stands there is not run again, so a stopped benchmark goes on.
 
-    python benchmarks/modern.py --data-root SPLIT --weights shufflenetv2_x1_nanodet_plus_coco.pth \
-        --teacher nanodet-plus-m_416 --out OUT [--names plain teacher] [--epochs 4] [--seeds 0 1]
+    python benchmarks/modern.py --data-root coco-people \
+        --weights shufflenetv2_x1_nanodet_plus_coco.pth --teacher nanodet-plus-m_416 --out OUT \
+        [--names "modern" "one stage, GFL"] [--epochs 3] [--seeds 0 1]
 """
 
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -21,17 +24,26 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from lighthead.data.clean_coco import CleanCOCO
+from lighthead.evaluation.coco_eval import PRECISIONS, average_precision, evaluate_boxes
 from lighthead.files import write_text_file
 
 ROOT = Path(__file__).resolve().parent.parent
 MODERN = 'modern/lighthead_modern.py'
-FIGURES = ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75', 'bbox_mAP_s', 'bbox_mAP_m', 'bbox_mAP_l')
+PERSON = 'person'
+FIGURES = ('mAP', 'mAP_50', 'person mAP', 'person mAP_50', 'person mAP_s', 'person mAP_l')
 FROZEN = ('model.backbone.frozen_stages=3',)
 THIN16 = (
     'model.neck.thin_level=1',
     'model.roi_head.bbox_roi_extractor.featmap_strides=[16]',
 )
 NO_LEVELS = ('model.loss_distill_levels=None',)
+NO_CONV5 = (
+    'model.backbone.with_conv5=False',
+    'model.backbone.out_indices=(1,2)',
+    'model.neck.in_channels=464',
+)
+NORMS = ('model.backbone.norm_cfg.requires_grad=True',)  # conv5's, since it starts anew
 
 
 @dataclass(frozen=True)
@@ -42,32 +54,50 @@ class Variant:
         name: What it is called.
         options: Of ``--cfg-options``.
         config: Under configs/.
-        taught: Whether the teacher takes part; ``shared``: with the student's backbone.
+        taught: Whether the teacher takes part, with the student's backbone.
+        weights_of: Of which variant it takes the weights, instead of a training.
     """
 
     name: str
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = FROZEN
     config: str = MODERN
     taught: bool = False
-    shared: bool = False
+    weights_of: str = ''
+
+
+def tested(name: str, *options: str) -> Variant:
+    """The first variant, tested with other options."""
+    return Variant(name, options, weights_of='modern')
 
 
 VARIANTS = (
-    Variant('plain'),
-    Variant('frozen backbone', FROZEN),
-    Variant('frozen, thin map at stride 16', FROZEN + THIN16),
-    Variant('frozen, without global context', (*FROZEN, 'model.neck.context=False')),
-    Variant('frozen, score of the class alone', (*FROZEN, 'model.roi_head.rpn_weight=0.0')),
-    Variant('frozen, taught scores and boxes', FROZEN + NO_LEVELS, taught=True, shared=True),
-    Variant('frozen, taught scores, boxes, levels', FROZEN, taught=True, shared=True),
-    Variant('one stage, GFL', FROZEN, 'modern/one_stage_gfl.py'),
-    Variant('one stage, RTMDet', FROZEN, 'modern/one_stage_rtmdet.py'),
-    Variant('Light-Head R-CNN (S), 416', config='modern/light_head_s_416.py'),
-    Variant('Light-Head R-CNN (S), 640', config='modern/light_head_s_640.py'),
+    Variant('modern'),
+    tested('modern, score of the class alone', 'model.roi_head.rpn_weight=0.0'),
+    tested("modern, RPN's share of the score 0.3", 'model.roi_head.rpn_weight=0.3'),
+    tested('modern, soft-NMS', 'model.test_cfg.rcnn.nms.type=soft_nms'),
+    Variant('one stage, GFL', config='modern/one_stage_gfl.py'),
+    Variant('Light-Head R-CNN (S), 640', FROZEN + NORMS, config='modern/light_head_s_640.py'),
+    Variant('taught scores, boxes, levels', taught=True),
+    Variant('one stage, RTMDet', config='modern/one_stage_rtmdet.py'),
+    Variant('Light-Head R-CNN (S), 416', FROZEN + NORMS, config='modern/light_head_s_416.py'),
+    Variant('thin map at stride 16', FROZEN + THIN16),
+    Variant('without global context', (*FROZEN, 'model.neck.context=False')),
+    Variant('taught scores and boxes', FROZEN + NO_LEVELS, taught=True),
+    Variant(
+        'Light-Head R-CNN (S), 416, without conv5',
+        FROZEN + NO_CONV5,
+        config='modern/light_head_s_416.py',
+    ),
+    Variant('all layers trained', ()),
 )
 
 
-def command(variant: Variant, seed: int, folder: Path, args: argparse.Namespace) -> list[str]:
+def folder_of(name: str, seed: int, args: argparse.Namespace) -> Path:
+    """Where a variant's files lie."""
+    return Path(args.out) / 'runs' / f'{name}-{seed}'.replace(' ', '_').replace(',', '')
+
+
+def training(variant: Variant, seed: int, folder: Path, args: argparse.Namespace) -> list[str]:
     """The training of a variant as a command line."""
     options = [
         f'model.backbone.init_cfg.checkpoint={args.weights}',
@@ -79,15 +109,16 @@ def command(variant: Variant, seed: int, folder: Path, args: argparse.Namespace)
         'train_dataloader.persistent_workers=False',
         'val_dataloader.num_workers=0',
         'val_dataloader.persistent_workers=False',
+        f'val_evaluator.out={folder}/detections.json',
         *variant.options,
     ]
     if variant.taught:
         options += [
             f'custom_hooks.2.param={args.teacher}.param',
             f'custom_hooks.2.weights={args.teacher}.bin',
-            'custom_hooks.2.classes=[0]',
-            f'custom_hooks.2.shared_backbone={variant.shared}',
+            'custom_hooks.2.shared_backbone=True',
         ]
+        options += ['custom_hooks.2.classes=[0]'] if class_names(args) == [PERSON] else []
     line = [sys.executable, '-W', 'ignore', 'tools/train.py', f'configs/{variant.config}']
     line += ['--data-root', args.data_root, '--amp']
     line += ['--work-dir', str(folder), '--seed', str(seed)]
@@ -95,14 +126,25 @@ def command(variant: Variant, seed: int, folder: Path, args: argparse.Namespace)
     return [*line, '--cfg-options', *options]
 
 
-def train(variant: Variant, seed: int, args: argparse.Namespace) -> dict:
-    """Train a variant and return its figures.
+def test(variant: Variant, seed: int, folder: Path, args: argparse.Namespace) -> list[str]:
+    """The test of a variant that takes another's weights, as a command line."""
+    checkpoint = folder_of(variant.weights_of, seed, args) / f'epoch_{args.epochs}.pth'
+    line = [sys.executable, '-W', 'ignore', 'tools/test.py', f'configs/{variant.config}']
+    line += [str(checkpoint), '--data-root', args.data_root, '--workers', '0']
+    line += ['--work-dir', str(folder), '--out', str(folder / 'detections.json')]
+    return [*line, '--cfg-options', *variant.options]
+
+
+def run(variant: Variant, seed: int, args: argparse.Namespace) -> dict:
+    """Train or test a variant and return its figures.
 
     Raises:
-        RuntimeError: the training failed; its log says why.
+        RuntimeError: it failed; its log says why.
     """
-    folder = Path(args.out) / 'runs' / f'{variant.name}-{seed}'.replace(' ', '_').replace(',', '')
+    folder = folder_of(variant.name, seed, args)
     folder.mkdir(parents=True, exist_ok=True)
+    command = test if variant.weights_of else training
+    before = cpu_seconds()
     with open(folder / 'log.txt', 'a') as log:
         ended = subprocess.run(
             command(variant, seed, folder, args),
@@ -113,22 +155,43 @@ def train(variant: Variant, seed: int, args: argparse.Namespace) -> dict:
         )
     if ended.returncode:
         raise RuntimeError(f'{variant.name}: exit code {ended.returncode}, see {folder}/log.txt.')
-    return dict(name=variant.name, seed=seed, epochs=args.epochs) | read_figures(folder)
+    label = dict(name=variant.name, seed=seed, epochs=args.epochs)
+    minutes = dict(cpu_minutes=(cpu_seconds() - before) / 60)
+    return label | minutes | figures(folder / 'detections.json', args)
 
 
-def read_figures(folder: Path) -> dict[str, float]:
-    """The validation figures of the last epoch."""
-    figures: dict[str, float] = {}
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in map(json.loads, path.read_text().splitlines()):
-            if 'coco/bbox_mAP' in line:
-                figures = {name: line[f'coco/{name}'] for name in FIGURES}
-    return figures
+def cpu_seconds() -> float:
+    """Of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def annotation_file(args: argparse.Namespace) -> str:
+    return f'{args.data_root}/annotations/instances_val2017.json'
+
+
+def class_names(args: argparse.Namespace) -> list[str]:
+    """Of the data set."""
+    categories = json.loads(Path(annotation_file(args)).read_text())['categories']
+    return [category['name'] for category in categories]
+
+
+def figures(path: Path, args: argparse.Namespace) -> dict[str, float]:
+    """AP of all classes and of persons from a file of detections."""
+    coco = CleanCOCO(annotation_file(args))
+    groups = {'': coco.getCatIds(), f'{PERSON} ': coco.getCatIds(catNms=[PERSON])}
+    detections = json.loads(path.read_text())
+    values = {}
+    for group, ids in groups.items():
+        evaluation = evaluate_boxes(coco, detections, ids)
+        for name, (iou, area) in PRECISIONS.items():
+            values[group + name] = average_precision(evaluation, iou, area)
+    return values
 
 
 def print_table(results: list[dict]) -> None:
-    """Means over the seeds; the least and greatest AP."""
-    table = Table('variant', 'epochs', 'seeds', *(name.removeprefix('bbox_') for name in FIGURES))
+    """Means over the seeds; the least and greatest AP of persons."""
+    table = Table('variant', 'epochs', 'seeds', *(name.replace('mAP', 'AP') for name in FIGURES))
     for variant in VARIANTS:
         for epochs in sorted({r['epochs'] for r in results}):
             runs = [r for r in results if (r['name'], r['epochs']) == (variant.name, epochs)]
@@ -136,8 +199,8 @@ def print_table(results: list[dict]) -> None:
                 continue
             cells = [f'{statistics.mean(r[name] for r in runs):.3f}' for name in FIGURES]
             if len(runs) > 1:
-                values = [r['bbox_mAP'] for r in runs]
-                cells[0] += f' ({min(values):.3f}-{max(values):.3f})'
+                values = [r['person mAP'] for r in runs]
+                cells[2] += f' ({min(values):.3f}-{max(values):.3f})'
             table.add_row(variant.name, str(epochs), str(len(runs)), *cells)
     Console(width=None if sys.stdout.isatty() else 130).print(table)
 
@@ -151,7 +214,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--teacher', metavar='PATH', help="NanoDet-Plus' files without their ends")
     parser.add_argument('--names', nargs='+', choices=[v.name for v in VARIANTS])
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
-    parser.add_argument('--epochs', type=int, default=4)
+    parser.add_argument('--epochs', type=int, default=3)
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--out', required=True, metavar='DIR')
     return parser.parse_args()
@@ -175,7 +238,7 @@ def main() -> int:
             if key in {(r['name'], r['seed'], r['epochs']) for r in results}:
                 continue
             try:
-                results.append(train(variant, seed, args))
+                results.append(run(variant, seed, args))
             except RuntimeError as error:
                 failures += 1
                 print(error, flush=True)

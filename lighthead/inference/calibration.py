@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lighthead.data.formats.image_files import images_below
 from lighthead.deploy.metadata import INPUTS
 from lighthead.errors import UserError
 from lighthead.inference.images import read_image
@@ -33,9 +34,8 @@ def calibration_inputs(
 
 
 def calibration_files(folder: str | Path, limit: int = CALIBRATION_IMAGES) -> list[Path]:
-    """Which images of a folder (and its subfolders) calibrate."""
-    folder = Path(folder)
-    paths = sorted(p for p in folder.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    """Which images of a folder (and its subfolders, linked ones too) calibrate."""
+    paths = images_below(Path(folder), IMAGE_SUFFIXES)
     if not paths:
         raise UserError(f'--calib {folder} holds no images: name a folder with typical ones.')
     step = max(len(paths) / limit, 1)

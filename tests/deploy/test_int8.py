@@ -129,8 +129,10 @@ def test_loss_above_one_point_is_called_out():
 
 def test_calibration_pictures(data_root, tmp_path):
     assert [p.name for p in calibration_files(data_root, 2)] == ['1.png', '3.png']
+    (tmp_path / 'linked').symlink_to(data_root / 'val', target_is_directory=True)
+    assert len(calibration_files(tmp_path)) == 4
     (inputs, *_) = calibration_inputs(data_root, Preprocess((160, 128), pad_divisor=32), 1)
     assert inputs['images'].shape == (1, 3, 128, 160)
     assert inputs['sizes'].tolist() == [[128.0, 160.0]]
     with pytest.raises(UserError, match='no images'):
-        calibration_files(tmp_path)
+        calibration_files(data_root / 'annotations')

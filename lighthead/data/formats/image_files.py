@@ -5,7 +5,7 @@ Names come from annotation files and can be anything: ``os.path.isfile`` answers
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,18 +18,14 @@ READERS = 8
 """Threads that read image headers; they wait for the disk."""
 
 
-def is_image(path: Path) -> bool:
-    """Whether the suffix, in any case, is that of an image."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Image files in ``folder`` and its subfolders, sorted by path; hidden ones are left out."""
+def images_below(folder: Path, suffixes: Container[str] = SUFFIXES) -> list[Path]:
+    """Image files in ``folder`` and its subfolders, links to folders among them, sorted by path;
+    hidden ones are left out."""
     found = []
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         found += [Path(parent, name) for name in names if not name.startswith('.')]
-    return sorted(path for path in found if is_image(path))
+    return sorted(path for path in found if path.suffix.lower() in suffixes)
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
