@@ -74,7 +74,6 @@ VARIANTS = (
     Variant('modern'),
     tested('modern, score of the class alone', 'model.roi_head.rpn_weight=0.0'),
     tested("modern, RPN's share of the score 0.3", 'model.roi_head.rpn_weight=0.3'),
-    tested('modern, soft-NMS', 'model.test_cfg.rcnn.nms.type=soft_nms'),
     Variant('one stage, GFL', config='modern/one_stage_gfl.py'),
     Variant('Light-Head R-CNN (S), 640', FROZEN + NORMS, config='modern/light_head_s_640.py'),
     Variant('taught scores, boxes, levels', taught=True),
