@@ -22,8 +22,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torchvision
-from mmdet.models.dense_heads import RTMDetSepBNHead
-from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -67,9 +65,7 @@ class OneStage:
         threads: Of ONNX Runtime.
     """
 
-    def __init__(
-        self, model: BaseDetector, preprocess: Preprocess, path: Path, threads: int
-    ) -> None:
+    def __init__(self, model: nn.Module, preprocess: Preprocess, path: Path, threads: int) -> None:
         import onnxruntime
 
         network = dense_network(model)
@@ -89,7 +85,7 @@ class OneStage:
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(path), options, ['CPUExecutionProvider'])
         self.preprocess = preprocess
-        self.distribution = not isinstance(model.bbox_head, RTMDetSepBNHead)
+        self.distribution = hasattr(model.bbox_head, 'integral')
 
     def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Boxes (N, 4), scores (N,) and labels (N,) of an image (H, W, 3)."""
@@ -131,7 +127,7 @@ class ScoresAndBoxes(nn.Module):
         return (*maps.scores, *maps.boxes)
 
 
-def dense_network(model: BaseDetector) -> nn.Module:
+def dense_network(model: nn.Module) -> nn.Module:
     """Made ready for inference as the two-stage detector's convolutions are."""
     head = deepcopy(model.bbox_head)
     for name in ('cls_convs', 'reg_convs'):  # RTMDet's levels share convolutions, not norms
@@ -143,7 +139,7 @@ def dense_network(model: BaseDetector) -> nn.Module:
     return ScoresAndBoxes(DenseNetwork(SimpleNamespace(**parts))).eval()
 
 
-def load(folder: Path, epochs: int) -> tuple[BaseDetector, Config]:
+def load(folder: Path, epochs: int) -> tuple[nn.Module, Config]:
     """The trained detector of a run, and its config."""
     (path,) = folder.glob('*.py')
     cfg = Config.fromfile(path)
@@ -154,11 +150,11 @@ def load(folder: Path, epochs: int) -> tuple[BaseDetector, Config]:
     return model.eval(), cfg
 
 
-def cost_of(model: BaseDetector, size: tuple[int, int]) -> Cost:
+def cost_of(model: nn.Module, size: tuple[int, int]) -> Cost:
     """Of one image of ``size`` (height, width); of all RoIs that the test settings allow."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     images = torch.zeros(1, 3, *size)
-    if not model.with_roi_head:
+    if not hasattr(model, 'roi_head'):
         return Cost(count(dense_network(model), images).macs, parameters)
     detector = eager_detector(model).eval()
     pooled = torch.zeros(detector.settings.max_proposals, detector.head.shared.in_features)
@@ -167,11 +163,11 @@ def cost_of(model: BaseDetector, size: tuple[int, int]) -> Cost:
 
 
 def detector_of(
-    folder: Path, model: BaseDetector, preprocess: Preprocess, args: argparse.Namespace
+    folder: Path, model: nn.Module, preprocess: Preprocess, args: argparse.Namespace
 ) -> Callable:
     """The exported detector of a run."""
     path = folder / 'detector.onnx'
-    if not model.with_roi_head:
+    if not hasattr(model, 'roi_head'):
         return OneStage(model, preprocess, path, args.threads)
     if not path.is_file():
         words = ['export', str(folder / f'epoch_{args.epochs}.pth'), '--out', str(path)]

@@ -21,3 +21,5 @@ model = dict(
     ),
     train_cfg=dict(assigner=dict(_delete_=True, type='DynamicSoftLabelAssigner', topk=13)),
 )
+# The levels share their convolutions, which the optimizer gets once.
+optim_wrapper = dict(paramwise_cfg=dict(bypass_duplicate=True))

@@ -8,6 +8,7 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 
 from lighthead.weights import adapt_model_cfg, from_scratch
 
@@ -39,6 +40,7 @@ def inputs(size: int, classes: int) -> dict:
 @pytest.mark.parametrize('name', NAMES)
 def test_learns_a_step_and_detects(name: str) -> None:
     model = build(name).train()
+    optimizer = build_optim_wrapper(model, Config.fromfile(CONFIGS / name).optim_wrapper)
     head = getattr(model, 'roi_head', model).bbox_head
     classes = head.num_classes
     data = model.data_preprocessor(inputs(96, classes), training=True)
@@ -46,6 +48,7 @@ def test_learns_a_step_and_detects(name: str) -> None:
     loss.backward()
     assert loss.isfinite()
     assert loss > 0
+    optimizer.step()
     model.eval()
     for settings in (model.test_cfg, *model.test_cfg.values()):
         if isinstance(settings, dict) and 'score_thr' in settings:
