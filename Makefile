@@ -3,7 +3,7 @@
 # The tests take all of them, so that nothing is skipped for want of a package.
 
 EXTRAS ?= lite
-TEST_EXTRAS := lite,dev,bench,export,openvino,results,track,completion,serve,ray,large,hub
+TEST_EXTRAS := lite,dev,bench,export,openvino,ncnn,results,track,completion,serve,ray,large,hub
 comma := ,
 VENV := .venv
 PY := $(VENV)/bin/python

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / 'lighthead'
 LAYERS = (
     ('errors', 'files'),
-    ('schema', 'report'),
+    ('schema', 'report', 'ncnn_format'),
     ('download',),
     ('compat', 'ops'),
     ('weights',),

@@ -1,4 +1,4 @@
-"""Export a checkpoint for ONNX Runtime, OpenVINO or torch.export."""
+"""Export a checkpoint for ONNX Runtime, OpenVINO, ncnn or torch.export."""
 
 import argparse
 
@@ -7,16 +7,19 @@ from lighthead.commands import arguments, values
 EXAMPLES = """
   lighthead export work_dirs/demo/best.pth --out model.onnx
   lighthead export CHECKPOINT --format openvino --out model.xml
+  lighthead export CHECKPOINT --format ncnn --out model.ncnn.param
   lighthead export CHECKPOINT --out int8.onnx --int8 --calib pictures --data-root my_data
 """
-FORMATS = ('onnx', 'openvino', 'torch')
+FORMATS = ('onnx', 'openvino', 'ncnn', 'torch')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``lighthead export``."""
     parser.add_argument('checkpoint', help='a checkpoint that training wrote; no config is needed')
     parser.add_argument('--format', choices=FORMATS, default='onnx')
-    parser.add_argument('--out', required=True, metavar='FILE', help='.onnx, .xml or .pt2')
+    parser.add_argument(
+        '--out', required=True, metavar='FILE', help='.onnx, .xml, .ncnn.param or .pt2'
+    )
     parser.add_argument(
         '--score-thr',
         type=values.number(0, 1),

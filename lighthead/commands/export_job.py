@@ -2,7 +2,6 @@
 
 import tempfile
 from argparse import Namespace
-from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
 from lighthead.checkpoint.specification import read_specification
 from lighthead.deploy.check_export import check_export, compared, require_agreement
 from lighthead.deploy.export_onnx import OPSET, add_metadata, onnx_program, save_onnx
-from lighthead.deploy.metadata import SIZE_DIVISOR, ExportMeta
+from lighthead.deploy.metadata import SIZE_DIVISOR, ExportMeta, file_parts
 from lighthead.deploy.model_settings import read_settings
+from lighthead.deploy.ncnn_names import SUFFIX as NCNN_SUFFIX
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured, measure, validation_split
 from lighthead.files import clean_leftovers, put_in_place, temporary_folder
@@ -25,8 +25,10 @@ from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.exported import open_exported
 from lighthead.zoo import locate_model
 
-FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'torch': '.pt2'}
+FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'ncnn': NCNN_SUFFIX, 'torch': '.pt2'}
 """Formats and their suffixes."""
+WITH_OPSET = ('onnx', 'openvino')
+"""Formats that come from an ONNX graph, and can be quantised."""
 ENOUGH = 20
 """Fewer detections are too few to compare a file by."""
 ACCEPTED_LOSS = 0.01
@@ -57,7 +59,7 @@ def export(options: Namespace) -> Path:
         _move(written, out)
     precision = 'int8' if options.int8 else 'fp32'
     opset = f', opset {OPSET}' if options.format == 'onnx' else ''
-    size = sum(path.stat().st_size for path in _files(out)) / 2**20
+    size = sum(path.stat().st_size for path in file_parts(out)) / 2**20
     print(
         f'{out}: {options.format}{opset}, {precision}, {size:.1f} MiB, {len(meta.classes)} classes'
     )
@@ -82,7 +84,7 @@ def load_for_export(options: Namespace) -> tuple[BaseDetector, ExportMeta]:
         preprocess=preprocess,
         settings=read_settings(model),
         version=lighthead.__version__,
-        opset=0 if options.format == 'torch' else OPSET,
+        opset=OPSET if options.format in WITH_OPSET else 0,
     )
     return model, meta
 
@@ -94,6 +96,11 @@ def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path)
         from lighthead.deploy.export_torch import save_torch, torch_program
 
         save_torch(torch_program(model), meta, path)
+        return path
+    if name == 'ncnn':
+        from lighthead.deploy.export_ncnn import save_ncnn
+
+        save_ncnn(model, meta, path)
         return path
     graph = onnx_program(model)
     if name == 'onnx':
@@ -196,12 +203,12 @@ def int8_report(fp32: Measured, int8: Measured) -> list[str]:
 
 def _checked_out(options: Namespace) -> Path:
     out, suffix = Path(options.out), FORMATS[options.format]
-    if out.suffix.lower() != suffix:
+    if not out.name.lower().endswith(suffix):
         raise UserError(f'--out {out} has to end in {suffix} for --format {options.format}.')
     if out.is_dir() or not out.parent.is_dir():
         raise UserError(f'--out {out} is a folder, or lies in one that does not exist.')
     if options.int8:
-        if options.format == 'torch':
+        if options.format not in WITH_OPSET:
             raise UserError('--int8 needs --format onnx or openvino.')
         if not options.calib or not options.data_root:
             raise UserError(
@@ -216,15 +223,10 @@ def _checked_out(options: Namespace) -> Path:
     return out
 
 
-def _files(path: Path) -> Sequence[Path]:
-    """A file and, for OpenVINO, its weights."""
-    return [path, path.with_suffix('.bin')] if path.suffix == '.xml' else [path]
-
-
 def _move(source: Path, out: Path) -> None:
-    """Put an export in its place. Of two files, the one with the checksum of both comes last, and
-    that of an earlier export goes first: at any moment there is a whole export, or none."""
-    pairs = list(zip(_files(source), _files(out), strict=True))
+    """Put an export in its place. Of several files, the one that is opened comes last, and that
+    of an earlier export goes first: at any moment there is a whole export, or none."""
+    pairs = list(zip(file_parts(source), file_parts(out), strict=True))
     if len(pairs) > 1:
         out.unlink(missing_ok=True)
     for old, new in reversed(pairs):

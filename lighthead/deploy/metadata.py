@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -23,6 +24,12 @@ INPUTS = ('images', 'sizes')
 OUTPUTS = ('boxes', 'scores', 'labels', 'num')
 SIZE_DIVISOR = 32
 """Height and width of a batch are multiples of it."""
+
+
+def file_parts(path: Path) -> list[Path]:
+    """An exported file and those that belong to it: weights, and of ncnn the metadata."""
+    more = {'.xml': ['.bin'], '.param': ['.bin', '.json']}.get(path.suffix, [])
+    return [path, *map(path.with_suffix, more)]
 
 
 def dense_outputs(levels: int) -> list[str]:

@@ -53,9 +53,11 @@ class Detector:
     Args:
         path: A model's name (``'lighthead-people'``, or another form that
             :func:`lighthead.zoo.locate_model` knows), a checkpoint of lighthead, or a file that
-            lighthead export wrote (.onnx, .xml, .pt2); class names and preprocessing travel in it.
+            lighthead export wrote (.onnx, .xml, .ncnn.param, .pt2); class names and preprocessing
+            travel in it.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``...; None takes a GPU where there is one.
-        backend: ``'torch'``, ``'onnxruntime'`` or ``'openvino'``; None chooses by the file.
+        backend: ``'torch'``, ``'onnxruntime'``, ``'openvino'`` or ``'ncnn'``; None chooses by the
+            file.
         precision: ``'fp32'`` (exact), ``'tf32'`` (float32 with rounded products, on GPUs),
             ``'bf16'`` or ``'fp16'``, as device and backend allow; None is fp32, or what an
             exported file was quantised to.

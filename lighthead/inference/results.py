@@ -11,6 +11,7 @@ from lighthead.errors import UserError
 from lighthead.inference import conversions
 from lighthead.inference.drawing import draw_detections
 from lighthead.inference.images import ImageLike, read_image, write_image
+from lighthead.inference.suppression import greedy_suppression
 
 if TYPE_CHECKING:
     import pandas
@@ -208,19 +209,3 @@ def no_detections(best_score: float | None) -> str:
     return '0 detections' + (
         '' if best_score is None else f' (the best score was {best_score:.3g})'
     )
-
-
-def greedy_suppression(boxes: np.ndarray, iou_thr: float) -> np.ndarray:
-    """Indices of the boxes (N, 4), best first, that overlap no kept one before them by more than
-    ``iou_thr``."""
-    corners = boxes.astype(np.float64)
-    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
-    kept: list[int] = []
-    for index, box in enumerate(corners):
-        others = corners[kept]
-        sides = np.minimum(others[:, 2:], box[2:]) - np.maximum(others[:, :2], box[:2])
-        shared = np.clip(sides, 0, None).prod(axis=1)
-        union = areas[kept] + areas[index] - shared
-        if not (shared > iou_thr * union).any():
-            kept.append(index)
-    return np.array(kept, np.int64)

@@ -1,7 +1,6 @@
 """Runs a convolutional network of ncnn's file format (.param, .bin) in torch, as a teacher.
 
-Only the layers that NanoDet-Plus (Apache-2.0, RangiLyu) is made of. Format:
-https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure.
+Only the layers that NanoDet-Plus (Apache-2.0, RangiLyu) is made of.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,27 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lighthead.errors import UserError
+from lighthead.ncnn_format import Layer
 
 HALF = 0x01306B47
 """Tag in front of weights that are stored as fp16."""
-
-
-class Layer:
-    """A line of a .param file: type, names of inputs and outputs, numbered options."""
-
-    def __init__(self, line: str) -> None:
-        self.kind, _, input_count, output_count, *rest = line.split()
-        inputs, ends = int(input_count), int(input_count) + int(output_count)
-        self.inputs, self.outputs = rest[:inputs], rest[inputs:ends]
-        pairs = (option.split('=') for option in rest[ends:])
-        self.options = {int(key): [float(v) for v in value.split(',')] for key, value in pairs}
-
-    def number(self, key: int, default: int = 0) -> int:
-        return int(self.options.get(key, [default])[0])
-
-    def array(self, key: int) -> list[float]:
-        """Arrays are written as count, values... under -23300 - key."""
-        return self.options[-23300 - key][1:]
 
 
 class NcnnNetwork(nn.Module):
@@ -120,7 +102,7 @@ def _slice(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[Te
 
 
 def _resize(network: NcnnNetwork, index: int, layer: Layer, x: Tensor) -> list[Tensor]:
-    factors = [layer.options[key][0] for key in (1, 2)]
+    factors = [layer.real(key) for key in (1, 2)]
     return [F.interpolate(x, scale_factor=factors, mode='bilinear', align_corners=False)]
 
 

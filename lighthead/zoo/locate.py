@@ -10,7 +10,7 @@ from lighthead.weights.fetch import cache_path, is_url
 from lighthead.zoo.entries import ModelEntry, find
 from lighthead.zoo.hub import HUB, from_hub
 
-SUFFIXES = ('.pth', '.safetensors', '.onnx', '.xml', '.pt2')
+SUFFIXES = ('.pth', '.safetensors', '.onnx', '.xml', '.param', '.pt2')
 """Of files that a detector is read from."""
 
 

@@ -13,7 +13,11 @@ from lighthead.deploy.metadata import ExportMeta
 from ..command_line import parse
 from ..small_detector import small_config, write_checkpoint
 
-NEEDS = {'onnx': ('onnx', 'onnxscript', 'onnxruntime'), 'openvino': ('onnx', 'openvino')}
+NEEDS = {
+    'onnx': ('onnx', 'onnxscript', 'onnxruntime'),
+    'openvino': ('onnx', 'openvino'),
+    'ncnn': ('pnnx', 'ncnn'),
+}
 
 
 def missing_for(name: str) -> list[str]:
@@ -24,7 +28,7 @@ def missing_for(name: str) -> list[str]:
 def need(name: str) -> None:
     """Skip the test where the packages of a format are not installed."""
     if missing := missing_for(name):
-        extra = 'openvino' if 'openvino' in missing else 'export'
+        extra = next((name for name in ('openvino', 'ncnn') if name in missing), 'export')
         pytest.skip(f"{', '.join(missing)} not installed: pip install 'lighthead[{extra}]'")
 
 
@@ -37,7 +41,8 @@ def write_all(model: BaseDetector, folder: Path) -> list[tuple[Path, str, str]]:
         preprocess=PreprocessSettings(scale=(160, 128), pad_divisor=32),
     )
     files = []
-    for name, backend in (('onnx', 'onnxruntime'), ('openvino', 'openvino'), ('torch', 'torch')):
+    backends = dict(onnx='onnxruntime', openvino='openvino', ncnn='ncnn', torch='torch')
+    for name, backend in backends.items():
         if not missing_for(name):
             path = write_export(model, meta, name, folder)
             files.append((path, backend, 'fp32'))

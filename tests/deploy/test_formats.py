@@ -20,7 +20,7 @@ from ..small_detector import CATEGORY_IDS, CLASSES, small_config, write_checkpoi
 from .conftest import need
 
 RUNTIMES = [('onnx', 'onnxruntime'), ('onnx', 'openvino'), ('openvino', 'openvino')]
-RUNTIMES += [('torch', 'torch')]
+RUNTIMES += [('ncnn', 'ncnn'), ('torch', 'torch')]
 
 
 @pytest.mark.parametrize(('name', 'backend'), RUNTIMES)
@@ -212,6 +212,8 @@ def test_nothing_is_left_where_the_answers_differ(checkpoint, tmp_path, monkeypa
         (dict(format='onnx', out='detector.xml'), r'has to end in \.onnx'),
         (dict(format='onnx', out='nowhere/detector.onnx'), 'does not exist'),
         (dict(format='torch', out='detector.pt2', int8=True), 'onnx or openvino'),
+        (dict(format='ncnn', out='detector.ncnn.param', int8=True), 'onnx or openvino'),
+        (dict(format='ncnn', out='detector.param'), r'has to end in \.ncnn\.param'),
         (dict(format='onnx', out='detector.onnx', int8=True), 'needs --calib'),
         (dict(format='onnx', out='detector.onnx', calib='x'), 'only for --int8'),
     ],

@@ -37,7 +37,9 @@ print(json.dumps(dict(detections.to_dict(), loaded=loaded)))
 """
 
 
-@pytest.mark.parametrize(('kind', 'backend'), [('onnx', 'onnxruntime'), ('openvino', 'openvino')])
+@pytest.mark.parametrize(
+    ('kind', 'backend'), [('onnx', 'onnxruntime'), ('openvino', 'openvino'), ('ncnn', 'ncnn')]
+)
 def test_the_same_detections_without_torch(exported, tmp_path, kind, backend):
     need(kind)
     image = np.random.default_rng(0).integers(0, 256, (96, 120, 3), dtype=np.uint8)

@@ -1,5 +1,6 @@
 """Odd exported files: mutated as bytes, and in their structure with a checksum that fits again."""
 
+import importlib.util
 import json
 import random
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lighthead.deploy import seal
+from lighthead.deploy.metadata import file_parts
 from lighthead.inference.runtimes.exported import open_exported
 
 from ..deploy.tiny_files import write_tiny
@@ -127,8 +129,40 @@ def mutate_xml(rng: random.Random, content: bytes) -> bytes:
     return text.encode()
 
 
+def mutate_ncnn(rng: random.Random, source: Path, folder: Path) -> Path:
+    """Write an odd network: words of its text changed, lines moved, or its metadata changed."""
+    text, weights, about = (part.read_bytes() for part in file_parts(source))
+    lines = text.decode().splitlines()
+    for _ in range(rng.choice([0, 1, 1, 2, 4])):
+        at = rng.randrange(len(lines))
+        words = lines[at].split(' ')
+        word = rng.randrange(len(words))
+        key, sign, _ = words[word].partition('=')
+        value = rng.choice([*ODD_NUMBERS, '2', '3', '8', '16', rng.choice(words), '1,2', '-233'])
+        words[word] = key + sign + value if sign else value
+        other = rng.choice(lines)
+        lines[at : at + 1] = rng.choice([[' '.join(words)]] * 6 + [[], [other], [lines[at]] * 2])
+    text = '\n'.join(lines).encode() + b'\n'
+    if rng.random() < 0.2:
+        text = mutate_bytes(rng, text)
+    if rng.random() < 0.1:
+        weights = mutate_bytes(rng, weights)
+    if rng.random() < 0.2:
+        strings = json.loads(about)
+        key = rng.choice([*strings])
+        strings[key] = rng.choice([rng.choice(ODD), mutate_json(rng, strings[key])])
+        about = json.dumps(strings).encode()
+    path = folder / 'odd.ncnn.param'
+    contents = text, weights, reseal(about, text, weights)
+    for part, content in zip(file_parts(path), contents, strict=True):
+        part.write_bytes(content)
+    return path
+
+
 def mutate(rng: random.Random, source: Path, folder: Path) -> Path:
     """Write an odd file."""
+    if source.suffix == '.param':
+        return mutate_ncnn(rng, source, folder)
     content = source.read_bytes()
     path = folder / f'odd{source.suffix}'
     weights = b''
@@ -158,6 +192,8 @@ class ExportedFiles:
     def __init__(self, folder: Path) -> None:
         onnx, xml = (write_tiny(kind, folder) for kind in ('onnx', 'openvino'))
         self.sources = [(onnx, 'onnxruntime'), (onnx, 'openvino'), (xml, 'openvino')]
+        if importlib.util.find_spec('ncnn') is not None:
+            self.sources.append((write_tiny('ncnn', folder), 'ncnn'))
         self.folder = folder
 
     def make(self, rng: random.Random) -> None:

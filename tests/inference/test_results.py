@@ -11,7 +11,8 @@ from PIL import Image
 
 from lighthead.errors import UserError
 from lighthead.inference import conversions
-from lighthead.inference.results import Detection, Detections, greedy_suppression
+from lighthead.inference.results import Detection, Detections
+from lighthead.inference.suppression import greedy_suppression
 
 CLASSES = ['cat', 'dog', 'bird']
 

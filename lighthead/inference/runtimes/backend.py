@@ -13,7 +13,7 @@ import numpy as np
 from lighthead.errors import UserError
 from lighthead.inference.preprocess import Preprocess
 
-BACKENDS = ('torch', 'onnxruntime', 'openvino')
+BACKENDS = ('torch', 'onnxruntime', 'openvino', 'ncnn')
 MOST_THREADS = max(64, 4 * (os.cpu_count() or 1))
 """More threads than that are a typing error; runtimes would try to start them all."""
 

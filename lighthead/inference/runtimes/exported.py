@@ -12,17 +12,25 @@ from lighthead.inference.runtimes.backend import (
     check_backend,
     check_threads,
 )
+from lighthead.inference.runtimes.ncnn_backend import NcnnBackend
 from lighthead.inference.runtimes.onnxruntime_backend import OnnxRuntimeBackend
 from lighthead.inference.runtimes.openvino_backend import OpenVinoBackend
 
-SUFFIXES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.pt2': 'torch'}
+SUFFIXES = {'.onnx': 'onnxruntime', '.xml': 'openvino', '.param': 'ncnn', '.pt2': 'torch'}
 """Which backend runs a file, where none is named."""
 READERS = {
     '.onnx': ('onnxruntime', 'openvino'),
     '.xml': ('openvino',),
+    '.param': ('ncnn',),
     '.pt2': ('torch',),
 }
 """Which backends can."""
+FILE_BACKENDS: dict[str, Callable[..., 'FileBackend']] = {
+    'onnxruntime': OnnxRuntimeBackend,
+    'openvino': OpenVinoBackend,
+    'ncnn': NcnnBackend,
+}
+"""Those that need no torch."""
 DEVICES = ('cpu', 'cuda', 'mps', 'xpu', 'npu')
 """Types of devices that torch knows; files run on the first."""
 
@@ -35,7 +43,7 @@ class FileBackend(Backend, Protocol):
 
 
 def is_exported(path: str | os.PathLike) -> bool:
-    """Whether ``path`` has the suffix of an exported file (.onnx, .xml, .pt2)."""
+    """Whether ``path`` has the suffix of an exported file (.onnx, .xml, .param, .pt2)."""
     return Path(path).suffix.lower() in SUFFIXES
 
 
@@ -88,4 +96,4 @@ def _class_of(name: str) -> Callable[..., FileBackend]:
         from lighthead.inference.runtimes.exported_program_backend import ExportedProgramBackend
 
         return ExportedProgramBackend
-    return OnnxRuntimeBackend if name == 'onnxruntime' else OpenVinoBackend
+    return FILE_BACKENDS[name]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lighthead.deploy.metadata import ExportMeta
+from lighthead.deploy.metadata import ExportMeta, file_parts
 from lighthead.errors import UserError
 from lighthead.files import read_regular_file
 from lighthead.inference.preprocess import Preprocess
@@ -22,9 +22,9 @@ def contiguous_batch(preprocess: Preprocess, images: Sequence[np.ndarray]) -> np
 
 
 def model_sha256(path: str | os.PathLike) -> str:
-    """The SHA-256 of a model's file; of OpenVINO's, of both (.xml and .bin)."""
-    path, digest = Path(path), hashlib.sha256()
-    for part in (path, *([path.with_suffix('.bin')] if path.suffix == '.xml' else [])):
+    """The SHA-256 of a model's file; of OpenVINO's and ncnn's, of all that belong together."""
+    digest = hashlib.sha256()
+    for part in file_parts(Path(path)):
         with open(part, 'rb') as file:
             while block := file.read(2**20):
                 digest.update(block)
@@ -98,15 +98,22 @@ def unpad(
     detections = []
     for image, count in enumerate(num.tolist()):
         one = RawDetections(*(values[image, : max(count, 0)] for values in (boxes, scores, labels)))
-        known = ((one.labels >= 0) & (one.labels < classes)).all()
-        finite = np.isfinite(one.boxes).all() and np.isfinite(one.scores).all()
-        if not (0 <= count <= most and known and finite):
-            raise UserError(
-                f'{path} gives impossible detections (a count, label, score or box out of range): '
-                'export the checkpoint again.'
-            )
+        check_detections(one, classes, path, 0 <= count <= most)
         detections.append(one)
     return detections
+
+
+def check_detections(
+    one: RawDetections, classes: int, path: Path, possible_count: bool = True
+) -> None:
+    """Raise a UserError for detections that no detector of so many classes gives."""
+    known = ((one.labels >= 0) & (one.labels < classes)).all()
+    finite = np.isfinite(one.boxes).all() and np.isfinite(one.scores).all()
+    if not (possible_count and known and finite):
+        raise UserError(
+            f'{path} gives impossible detections (a count, label, score or box out of range): '
+            'export the checkpoint again.'
+        )
 
 
 def sizes_array(sizes: Sequence[tuple[int, int]]) -> np.ndarray:
