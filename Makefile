@@ -50,7 +50,7 @@ test: setup-test  ## the tests, without the slow ones
 	$(PY) -m pytest -n 2 -m 'not slow'
 
 test-slow: setup-test  ## the slow tests: kills, resumes, trainings
-	$(PY) -m pytest -m slow
+	$(PY) -m pytest -n 2 --dist loadfile -m slow
 
 GPU_FLAGS ?= --device cuda
 
