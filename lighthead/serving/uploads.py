@@ -30,22 +30,23 @@ async def read_upload(request: Request, most: int, seconds: float) -> bytes:
         RefusalError: it is larger, comes too slowly, or there is not one file.
     """
     kind = request.headers.get('content-type', '').partition(';')[0].strip().lower()
-    if kind == ENCODED:
-        raise RefusalError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            'Send the image as the body (curl --data-binary @photo.jpg) or in a form '
-            '(curl -F image=@photo.jpg), not as form-urlencoded text.',
-        )
     try:
         async with asyncio.timeout(seconds):
             if kind == FORM:
                 return await _file_of_form(request, most)
-            return b''.join([part async for part in _limited(request, most, most)])
+            content = b''.join([part async for part in _limited(request, most, most)])
     except TimeoutError as error:
         message = f'The upload took longer than {seconds:g} seconds.'
         raise RefusalError(HTTPStatus.REQUEST_TIMEOUT, message) from error
     except ClientDisconnect as error:
         raise RefusalError(HTTPStatus.BAD_REQUEST, 'The upload broke off.') from error
+    if kind == ENCODED and content and content.isascii():  # curl calls every body so
+        raise RefusalError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            'Send the image as the body (curl --data-binary @photo.jpg) or in a form '
+            '(curl -F image=@photo.jpg), not as form-urlencoded text.',
+        )
+    return content
 
 
 async def _file_of_form(request: Request, most: int) -> bytes:

@@ -83,6 +83,12 @@ def test_what_cannot_be_used_is_refused_with_a_message(client, body, query, stat
     assert (answer.status, message in answer.data['detail']) == (status, True), answer.content
 
 
+def test_an_image_under_the_type_that_curl_gives_every_body(client):
+    answer = client('/detect', picture(), content_type='application/x-www-form-urlencoded')
+    assert answer.status == 200, answer.content
+    assert len(answer.data['boxes']) == len(client('/detect', picture()).data['boxes']) > 0
+
+
 @pytest.mark.parametrize(
     ('body', 'kind', 'status', 'message'),
     [
