@@ -37,20 +37,22 @@ class DistributionDecoder(nn.Module):
     Args:
         coder: mmdet's, which says whether boxes are clipped.
         reg_max: A distance is distributed over 0 to ``reg_max`` strides.
-        stride: In pixels.
+        strides: (N,), in pixels, of each anchor's level.
     """
 
-    distances: Tensor
+    steps: Tensor
+    strides: Tensor
 
-    def __init__(self, coder: DistancePointBBoxCoder, reg_max: int, stride: int) -> None:
+    def __init__(self, coder: DistancePointBBoxCoder, reg_max: int, strides: Tensor) -> None:
         super().__init__()
-        self.register_buffer('distances', torch.arange(reg_max + 1.0) * stride)
+        self.register_buffer('steps', torch.arange(reg_max + 1.0))
+        self.register_buffer('strides', strides[:, None])
         self.clip = coder.clip_border
 
     def forward(self, anchors: Tensor, logits: Tensor, sizes: Tensor) -> Tensor:
-        """Boxes (..., 4) from ``anchors`` (..., 4) and ``logits`` (..., 4 * (reg_max + 1))."""
-        logits = logits.unflatten(-1, (4, len(self.distances)))
-        sides = (logits.softmax(-1) * self.distances).sum(-1)
+        """Boxes (B, N, 4) from ``anchors`` (B, N, 4) and ``logits`` (B, N, 4 * (reg_max + 1))."""
+        logits = logits.unflatten(-1, (4, len(self.steps)))
+        sides = (logits.softmax(-1) * self.steps).sum(-1) * self.strides
         centre = (anchors[..., :2] + anchors[..., 2:]) * 0.5
         corners = torch.cat((centre - sides[..., :2], centre + sides[..., 2:]), dim=-1)
         return clipped(corners, sizes) if self.clip else corners

@@ -97,7 +97,7 @@ def box_codings(stages: DetectorStages) -> BoxCodings:
     joint = stages.class_scores
     fields = dict(
         levels=[dict(anchors=level.base_anchors.tolist(), stride=level.stride) for level in levels],
-        rpn=_coding(levels[0].decoder),
+        rpn=_coding(stages.candidates.decoder),
         second=_coding(stages.box_decoder),
         rpn_weight=joint.rpn_weight if isinstance(joint, JointScores) else None,
     )
@@ -107,7 +107,7 @@ def box_codings(stages: DetectorStages) -> BoxCodings:
 def _coding(decoder: nn.Module) -> dict:
     """The fields of a decoder's coding."""
     if isinstance(decoder, DistributionDecoder):
-        return dict(reg_max=len(decoder.distances) - 1, clip=decoder.clip)
+        return dict(reg_max=len(decoder.steps) - 1, clip=decoder.clip)
     assert isinstance(decoder, DeltaDecoder)  # there is no third
     return dict(means=decoder.means.tolist(), stds=decoder.stds.tolist(), clip=decoder.clip)
 

@@ -1,10 +1,9 @@
 """PS-RoI align, average and maximum, in operators that every runtime has.
 
-As in :mod:`lighthead.ops.ps_roi_align`, a sample is a weighted sum of four rows
-of a table. Here the four pixels around a sample are laid side by side in ONE
-row, so that a gather fetches whole rows and the sums are matrix products:
-broadcasts and reductions over so short an axis are slow in ONNX Runtime and
-OpenVINO.
+As in :mod:`lighthead.ops.ps_roi_align`, a bin is a weighted sum of rows of a table, the thin map
+with one row of C numbers per (image, y, x, bin). Rows and weights are separable: what is read along
+y and along x is computed for each axis, and then joined. Sums are matrix products, and every
+broadcast goes along a whole axis: over a few numbers both are slow in ONNX Runtime and OpenVINO.
 """
 
 import functools
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lighthead.deploy.inference_settings import InferenceSettings
+from lighthead.ops.bin_samples import clamped_axis, positions, zero_padded_axis
 
 
 class TablePooling(nn.Module):
@@ -23,82 +23,70 @@ class TablePooling(nn.Module):
         channels: Channels per bin (10).
     """
 
-    steps_x: Tensor
-    steps_y: Tensor
+    bin_y: Tensor
+    bin_x: Tensor
     spread: Tensor
-    together: Tensor
+    over_x: Tensor
+    over_y: Tensor
 
     def __init__(self, settings: InferenceSettings, channels: int) -> None:
         super().__init__()
         self.bins, self.stride, self.mode = settings.bins, settings.stride, settings.mode
         self.samples, self.channels = settings.sampling_ratio, channels
-        for name, count in zip(('steps_y', 'steps_x'), self.bins, strict=True):
-            steps = (torch.arange(count * self.samples) + 0.5) / self.samples / count
-            self.register_buffer(name, steps.view(count, self.samples), persistent=False)
-        spread = torch.eye(4).repeat_interleave(channels, dim=1)
-        self.register_buffer('spread', spread, persistent=False)
-        together = torch.eye(channels).repeat(4, 1)
-        if self.mode == 'avg':
-            count = self.samples**2
-            together = together.repeat(count, 1) / count
-        self.register_buffer('together', together, persistent=False)
+        tall, wide = self.bins
+        reads, unit = 2 * self.samples, torch.eye(channels)
+        over_x = unit.repeat(reads, 1)
+        if self.mode == 'max':  # the sums of each sample by itself
+            over_x = torch.kron(torch.eye(self.samples), unit.repeat(2, 1))
+        buffers = dict(
+            bin_y=torch.arange(0, tall * wide, wide)[:, None, None],
+            bin_x=torch.arange(wide)[:, None, None],
+            spread=torch.eye(reads).repeat_interleave(channels, dim=1),
+            over_x=over_x,
+            over_y=torch.eye(wide * channels).repeat(reads, 1),
+        )
+        for name, buffer in buffers.items():
+            self.register_buffer(name, buffer, persistent=False)
 
     def forward(self, thin: Tensor, rois: Tensor, images: Tensor) -> Tensor:
         """Thin map (B, bins * channels, H, W), RoIs (K, 4), their images (K,) -> (K, bins, C)."""
-        height, width = thin.shape[2], thin.shape[3]
-        table = self._table(thin)
-        rois = rois * (1 / self.stride)
-        if self.mode == 'avg':
-            rois = rois - 0.5
-        x, x_weight = self._axis(rois[:, 0], rois[:, 2], self.steps_x, width)
-        y, y_weight = self._axis(rois[:, 1], rois[:, 3], self.steps_y, height)
-        rows, weights = self._samples(images * (height + 1), y, y_weight, x, x_weight, width + 1)
-        values = table.index_select(0, rows) * (weights @ self.spread)
-        count = self.samples**2
-        if self.mode == 'avg':
-            pooled = values.view(-1, count * 4 * self.channels) @ self.together
-        else:
-            sums = (values @ self.together).view(-1, count * self.channels)
-            pooled = functools.reduce(torch.maximum, sums.split(self.channels, dim=1))
-        return pooled.view(-1, self.bins[0] * self.bins[1], self.channels)
-
-    def _table(self, thin: Tensor) -> Tensor:
-        """Rows (B * (H+1) * (W+1) * bins, 4 * C): pixels (y, x), (y, x+1), (y+1, x), (y+1, x+1)
-        of a map with a border of zeros; y and x count from the border."""
-        batch, _, height, width = thin.shape
-        table = nn.functional.pad(thin, (1, 1, 1, 1)).permute(0, 2, 3, 1)
-        bins = self.bins[0] * self.bins[1]
-        table = table.reshape(batch, height + 2, width + 2, bins, self.channels)
-        table = torch.cat((table[:, :, :-1], table[:, :, 1:]), dim=-1)
-        table = torch.cat((table[:, :-1], table[:, 1:]), dim=-1)
-        return table.reshape(-1, 4 * self.channels)
-
-    def _axis(self, low: Tensor, high: Tensor, steps: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        """First pixel (K, bins, samples), counted from the border, and its weights (..., 2)."""
-        size = high - low
-        if self.mode == 'avg':
-            position = low[:, None, None] + steps * size[:, None, None]
-            inside = (position >= -1) & (position <= length)
-            position = position.clamp(min=0).clamp(max=length - 1)
-        else:
-            position = low[:, None, None] + steps * size.clamp(min=0)[:, None, None]
-            inside = (position > -1) & (position < length)
-        position = torch.where(inside, position, -1.0)
-        first = position.floor()
-        far = position - first
-        weights = torch.stack((1 - far, far), dim=-1) * inside.unsqueeze(-1)
-        return first.long() + 1, weights
-
-    def _samples(
-        self, top: Tensor, y: Tensor, y_weight: Tensor, x: Tensor, x_weight: Tensor, width: int
-    ) -> tuple[Tensor, Tensor]:
-        """Table row and weights (K * bins * samples^2, 4) of every sample."""
+        rows, weights = self._reads(rois * (1 / self.stride), images, *thin.shape[2:])
+        table = thin.permute(0, 2, 3, 1).reshape(-1, self.channels)
+        reads = 2 * self.samples
+        values = table.index_select(0, rows.reshape(-1)).view(-1, reads * self.channels)
+        sums = values * (weights.reshape(-1, reads) @ self.spread) @ self.over_x
         tall, wide = self.bins
-        count = tall * wide
-        y = (top[:, None, None] + y) * (width * count) + (
-            torch.arange(tall, device=y.device)[:, None] * wide
-        )
-        x = x * count + torch.arange(wide, device=x.device)[:, None]
-        rows = y[:, :, None, :, None] + x[:, None, :, None, :]
-        weights = y_weight[:, :, None, :, None, :, None] * x_weight[:, None, :, None, :, None, :]
-        return rows.reshape(-1), weights.reshape(-1, 4)
+        if self.mode == 'avg':
+            pooled = sums.view(-1, reads * wide * self.channels) @ self.over_y
+        else:
+            samples = self.samples
+            sums = torch.add(*sums.view(-1, 2, wide * samples * self.channels).unbind(1))
+            sums = _largest(sums.view(-1, samples, wide * samples * self.channels))
+            pooled = _largest(sums.view(-1, samples, self.channels))
+        return pooled.view(-1, tall * wide, self.channels)
+
+    def _reads(
+        self, rois: Tensor, images: Tensor, height: int, width: int
+    ) -> tuple[Tensor, Tensor]:
+        """Rows and weights (K, tall * s * 2, wide * s * 2): bins, samples, pixels of both axes."""
+        low, size = rois[:, :2], rois[:, 2:] - rois[:, :2]
+        axis = clamped_axis if self.mode == 'avg' else zero_padded_axis
+        if self.mode == 'avg':
+            low = low - 0.5
+        else:
+            size = size.clamp(min=0)
+        tall, wide = self.bins
+        x, x_weight = axis(positions(low[:, 0], size[:, 0], wide, self.samples), width)
+        y, y_weight = axis(positions(low[:, 1], size[:, 1], tall, self.samples), height)
+        if self.mode == 'avg':
+            y_weight = y_weight / self.samples**2
+        first = (images * height)[:, None, None, None]
+        y = (y.long() + first) * (width * tall * wide) + self.bin_y
+        x = x.long() * (tall * wide) + self.bin_x
+        rows = y.flatten(1)[:, :, None] + x.flatten(1)[:, None]
+        return rows, y_weight.flatten(1)[:, :, None] * x_weight.flatten(1)[:, None]
+
+
+def _largest(values: Tensor) -> Tensor:
+    """(N, S, V) to (N, V)."""
+    return functools.reduce(torch.maximum, values.unbind(1))

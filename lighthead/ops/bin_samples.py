@@ -45,11 +45,11 @@ def bin_samples(
     s = sampling_ratio
     low, high = rois[:, 1:3] * spatial_scale, rois[:, 3:5] * spatial_scale
     if mode == 'avg':
-        axis, low, size = _clamped_axis, low - 0.5, high - low
+        axis, low, size = clamped_axis, low - 0.5, high - low
     else:
-        axis, size = _zero_padded_axis, (high - low).clamp(min=0)
-    x, x_weight = axis(_positions(low[:, 0], size[:, 0], bins[1], s), width)
-    y, y_weight = axis(_positions(low[:, 1], size[:, 1], bins[0], s), height)
+        axis, size = zero_padded_axis, (high - low).clamp(min=0)
+    x, x_weight = axis(positions(low[:, 0], size[:, 0], bins[1], s), width)
+    y, y_weight = axis(positions(low[:, 1], size[:, 1], bins[0], s), height)
 
     count = bins[0] * bins[1]
     kind = torch.int32 if batch * height * width * count < 2**31 else torch.int64
@@ -77,14 +77,15 @@ def _over_reads(axis: Tensor, dim: int) -> Tensor:
     return axis.expand(-1, -1, s, s, 2, 2).flatten(2)
 
 
-def _positions(start: Tensor, size: Tensor, bins: int, samples: int) -> Tensor:
-    """Where the samples lie on one axis of the map, (K, bins, samples)."""
+def positions(start: Tensor, size: Tensor, bins: int, samples: int) -> Tensor:
+    """Where the samples lie on one axis of the map, (K, bins, samples); ``start`` and ``size`` (K,)
+    are those of the RoIs."""
     steps = torch.arange(bins * samples, device=start.device, dtype=start.dtype)
     steps = ((steps + 0.5) / samples).view(bins, samples)
     return start[:, None, None] + steps * (size / bins)[:, None, None]
 
 
-def _clamped_axis(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
+def clamped_axis(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
     """The two pixels around each position and their weights, (K, bins, samples, 2)."""
     inside = (position >= -1) & (position <= length)
     position = torch.where(inside, position, 0).clamp(0, length - 1)
@@ -94,8 +95,8 @@ def _clamped_axis(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
     return pixels, torch.stack((1 - far, far), dim=-1) * inside[..., None]
 
 
-def _zero_padded_axis(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """As :func:`_clamped_axis`, for a map that goes on as zeros outside."""
+def zero_padded_axis(position: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """As :func:`clamped_axis`, for a map that goes on as zeros outside."""
     position = torch.where((position > -1) & (position < length), position, -1)
     low = position.floor()
     far = position - low
