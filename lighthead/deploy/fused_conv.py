@@ -18,6 +18,8 @@ PASSED_OVER = (nn.Identity, nn.Dropout)
 class FusedConv(nn.Module):
     """A convolution, and the activation behind it where there is one, on the CPU.
 
+    The first call lays its weights out as oneDNN wants them; their type is not to be changed after.
+
     Args:
         conv: The convolution, with zeros as padding.
     """
@@ -30,6 +32,7 @@ class FusedConv(nn.Module):
         self.bias = conv.bias
         self.geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         self.activation: tuple[str, list[float]] = ('none', [])
+        self.laid_out: Tensor | None = None
 
     def activate(self, layer: nn.Module) -> bool:
         """Take over the activation behind it; False where that is not possible."""
@@ -43,8 +46,12 @@ class FusedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', H', W')."""
+        if self.laid_out is None:
+            self.laid_out = torch.ops.mkldnn._reorder_convolution_weight(
+                self.weight, *self.geometry, list(x.shape)
+            )
         return torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, *self.geometry, *self.activation, ''
+            x, self.laid_out, self.bias, *self.geometry, *self.activation, ''
         )
 
 
