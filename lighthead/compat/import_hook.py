@@ -1,6 +1,6 @@
 """What ``import lighthead`` prepares, so that it need not import torch or mmdet itself.
 
-Two finders are added to Python's import system (``sys.meta_path``):
+Finders are added to Python's import system (``sys.meta_path``):
 
 - :class:`ExtensionFinder` stands last. It is asked for ``mmcv._ext`` only where
   the installed mmcv has no compiled operators, and answers with those of
@@ -11,6 +11,7 @@ Two finders are added to Python's import system (``sys.meta_path``):
   lighthead that registers its own classes is imported too. mmdet's registries
   import these packages before they look a name up, so the names are known
   whenever something is built from a config.
+- :class:`lighthead.compat.lazy_sklearn.ReaderFinder` has mmdet import scikit-learn when it is used.
 
 Packages of mmdet that are already imported are followed up at once. Without
 this module, ``import lighthead`` would have to import all of torch and mmdet,
@@ -23,6 +24,8 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from lighthead.compat.lazy_sklearn import ReaderFinder
 
 if TYPE_CHECKING:
     from importlib.abc import Loader  # importing it takes longer than all the rest
@@ -44,6 +47,7 @@ def install() -> None:
     if any(isinstance(finder, FollowUpFinder) for finder in sys.meta_path):
         return
     sys.meta_path.append(ExtensionFinder())
+    sys.meta_path.insert(0, ReaderFinder())
     sys.meta_path.insert(0, FollowUpFinder())
     for name in ('mmdet', *REGISTERED_AFTER):
         if name in sys.modules:
