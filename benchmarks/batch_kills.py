@@ -76,10 +76,12 @@ def scaled_copy(model: Path, side: int, path: Path) -> Path:
 class NoNetwork:
     """A box whose place and score come from the pixels."""
 
-    device = 'cpu'
+    device, best_batch_size = 'cpu', 1
     make_batch = staticmethod(contiguous_batch)
 
-    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(
+        self, batch: np.ndarray, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
         values = batch[:, :, ::16, ::16].mean(axis=(1, 2, 3)) / 256
         return [_box(float(value), *size) for value, size in zip(values, sizes, strict=True)]
 
