@@ -177,7 +177,7 @@ def operations(checkpoint: Path, detector: Detector, image: np.ndarray) -> tuple
     specification = read_specification(load_checkpoint_file(checkpoint)['meta'], checkpoint)
     model = build_model(specification.model_cfg())
     size = detector.preprocess.padded_size(image.shape[:2])
-    head, rois = detector.backend.stages.head, []
+    head, rois = vars(detector.backend)['stages'].head, []
     hook = head.register_forward_hook(lambda _, inputs, __: rois.append(len(inputs[0])))
     detector(image)
     hook.remove()

@@ -21,10 +21,11 @@ def add_detector(parser: argparse.ArgumentParser) -> None:
     add_runtime(parser)
     parser.add_argument(
         '--batch-size',
-        type=values.whole_number(1, 1024),
-        default=1,
+        type=values.automatic(values.whole_number(1, 1024)),
+        default='auto',
         metavar='N',
-        help='images per call of the network (default: 1)',
+        help='images of one size per call of the network; auto: as many as the backend is fastest '
+        'with (default: %(default)s)',
     )
     parser.add_argument(
         '--workers',

@@ -21,6 +21,11 @@ def whole_number(minimum: int = 1, maximum: int | None = None) -> Callable[[str]
     return parse
 
 
+def automatic(parse: Callable[[str], int]) -> Callable[[str], int | None]:
+    """The type of an argument that may also be ``auto``, which is None."""
+    return lambda text: None if text == 'auto' else parse(text)
+
+
 def number(minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
     """The type of an argument: a finite number from ``minimum`` to ``maximum``."""
     span = f'of at least {minimum:g}' if maximum == math.inf else f'from {minimum:g} to {maximum:g}'

@@ -42,10 +42,16 @@ class RowPooling(nn.Module):
 
 
 class EagerSuppression:
-    """See :class:`lighthead.deploy.stages.Suppression`."""
+    """See :class:`lighthead.deploy.stages.Suppression`.
 
-    def __init__(self, settings: InferenceSettings) -> None:
-        self.settings = settings
+    Args:
+        settings: Of the detector.
+        score_thr: Of one call: of the detections with a lower score, only an image's best one
+            comes, and that where no other does.
+    """
+
+    def __init__(self, settings: InferenceSettings, score_thr: float = 0.0) -> None:
+        self.settings, self.score_thr = settings, score_thr
 
     def topk(self, scores: Tensor, count: int) -> Tensor:
         """See :func:`lighthead.deploy.topk.stable_topk`."""
@@ -83,7 +89,10 @@ class EagerSuppression:
     def _of_image(self, scores: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (N, 4), scores (N,) and labels (N,) of one image's RoIs."""
         s = self.settings
-        index, labels = (scores > s.score_thr).nonzero(as_tuple=True)
+        candidates = scores > s.score_thr
+        if self.score_thr > s.score_thr and scores.numel():
+            candidates &= scores >= scores.max().clamp(max=self.score_thr)
+        index, labels = candidates.nonzero(as_tuple=True)
         scores = scores[index, labels]
         boxes = boxes[index, 0 if s.class_agnostic else labels]
         keep = batched_nms_topk(boxes, scores, labels, s.final_iou, s.max_detections)

@@ -60,8 +60,8 @@ class TablePooling(nn.Module):
             pooled = sums.view(-1, reads * wide * self.channels) @ self.over_y
         else:
             samples = self.samples
-            sums = torch.add(*sums.view(-1, 2, wide * samples * self.channels).unbind(1))
-            sums = _largest(sums.view(-1, samples, wide * samples * self.channels))
+            upper, lower = sums.view(-1, 2, wide * samples * self.channels).unbind(1)
+            sums = _largest((upper + lower).view(-1, samples, wide * samples * self.channels))
             pooled = _largest(sums.view(-1, samples, self.channels))
         return pooled.view(-1, tall * wide, self.channels)
 

@@ -3,26 +3,25 @@
 Neither torch nor mmdet is imported here, so that an exported file runs without them.
 """
 
-import difflib
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 
 from lighthead.errors import UserError
+from lighthead.inference.batching import Image, in_batches
 from lighthead.inference.images import ImageError, ImageLike
 from lighthead.inference.loading import FailedImage, LoadedImage, load_image
-from lighthead.inference.merging import detect_in_parts, merge
+from lighthead.inference.merging import merge, put_together
 from lighthead.inference.open_model import local_file, open_model
-from lighthead.inference.read_ahead import default_workers, ordered_map, windows
+from lighthead.inference.read_ahead import default_workers, ordered_map, prefetch
 from lighthead.inference.results import Detections
 from lighthead.inference.runtimes.backend import RawDetections, check_threads
 from lighthead.inference.tiles import cut, make_tiling
-
-WINDOW = 8
-"""Of many images, this many batches are read ahead to find images of the same padded size."""
+from lighthead.inference.wanted import Wanted, check_threshold, checked
 
 
 class ImageResult(NamedTuple):
@@ -33,14 +32,6 @@ class ImageResult(NamedTuple):
     image: np.ndarray | None
     detections: Detections | None
     error: ImageError | None = None
-
-
-class Wanted(NamedTuple):
-    """Which detections a call wants."""
-
-    score_thr: float
-    classes: Sequence[str] | None
-    class_agnostic: bool
 
 
 class Detector:
@@ -64,9 +55,9 @@ class Detector:
         score_thr: Detections with a lower score are left out. The attribute of this name can
             be changed at any time, and a call can have its own. The file has a threshold of
             its own, below which nothing comes.
-        batch_size: How many images of a list go through the network at once.
-            Only images of the same padded size share a batch, so that no result
-            depends on the others in the list.
+        batch_size: How many images of a list go through the network at once; None: as many as
+            this backend is fastest with. Only images of the same padded size share a batch, so
+            that no result depends on the others in the list.
         tile: Images larger than this many pixels are cut into squares of this size besides, each
             of which is detected in like an image; what several see is put together (see
             :mod:`lighthead.inference.merging`). For small objects in large images. A TIFF file
@@ -86,23 +77,23 @@ class Detector:
         backend: str | None = None,
         precision: str | None = None,
         score_thr: float = 0.3,
-        batch_size: int = 1,
+        batch_size: int | None = 1,
         *,
         tile: int | None = None,
         overlap: float = 0.2,
         threads: int | None = None,
         trust: bool = False,
     ) -> None:
-        self.score_thr = _checked_threshold(score_thr)
-        if batch_size < 1:
+        self.score_thr = check_threshold(score_thr)
+        if batch_size is not None and batch_size < 1:
             raise UserError(f'batch_size={batch_size} is less than 1.')
-        self.batch_size = batch_size
         self.tiling = make_tiling(tile, overlap)
         check_threads(threads)
         self.path = local_file(path)
         opened = open_model(self.path, device, backend, precision, threads, trust)
         self.backend, self.preprocess, self.classes, self.category_ids, self.iou_thr = opened
         self.device = self.backend.device
+        self.batch_size = batch_size or self.backend.best_batch_size
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a str is a path, not a list of images
@@ -163,6 +154,7 @@ class Detector:
         classes: str | Sequence[str] | None = None,
         class_agnostic: bool = False,
         workers: int | None = None,
+        batch_size: int | None = None,
     ) -> Generator[ImageResult, None, None]:
         """Detect in any number of images, in bounded memory, in their order.
 
@@ -173,75 +165,84 @@ class Detector:
             sources: Images as of :meth:`__call__`, taken when there is room.
             score_thr, classes, class_agnostic: As of :meth:`__call__`.
             workers: Threads that read; None: half of the cores. 0 reads in this thread.
+            batch_size: For this call, instead of the detector's; 1 where each result is
+                wanted as soon as its image is there.
         """
         wanted = self.wanted(score_thr, classes, class_agnostic)
-        return self._stream(sources, wanted, default_workers() if workers is None else workers)
+        workers = default_workers() if workers is None else workers
+        return self._stream(sources, wanted, workers, batch_size)
 
     def _stream(
-        self, sources: Iterable[ImageLike], wanted: Wanted, workers: int
+        self,
+        sources: Iterable[ImageLike],
+        wanted: Wanted,
+        workers: int,
+        batch_size: int | None = None,
     ) -> Generator[ImageResult, None, None]:
-        window = self.window
-        for loaded in windows(ordered_map(self.load, sources, workers, window + workers), window):
-            yield from self.detect(loaded, wanted)
+        ahead = (batch_size or self.images_per_call) + workers
+        with closing(ordered_map(self.load, sources, workers, ahead)) as loaded:
+            yield from self.detect(loaded, wanted, batch_size)
 
     @property
-    def window(self) -> int:
-        """How many images are looked at together to find some of the same padded size."""
-        alone = self.batch_size == 1 or self.tiling is not None
-        return 1 if alone else self.batch_size * WINDOW
+    def images_per_call(self) -> int:
+        """How many images share a batch, at most; with tiles, those of one image do."""
+        return 1 if self.tiling is not None else self.batch_size
 
     def load(self, source: ImageLike) -> LoadedImage | FailedImage:
         """Read and resize an image for :meth:`detect`."""
         return load_image(source, self.preprocess, self.tiling)
 
     def detect(
-        self, loaded: Sequence[LoadedImage | FailedImage], wanted: Wanted
-    ) -> Iterator[ImageResult]:
+        self,
+        images: Iterable[LoadedImage | FailedImage],
+        wanted: Wanted,
+        batch_size: int | None = None,
+    ) -> Generator[ImageResult, None, None]:
         """Detect in images that were loaded, in their order.
 
         Args:
-            loaded: By :meth:`load`, at most :attr:`window` of them for the results of
-                :meth:`stream`.
+            images: By :meth:`load`; those of the same padded size share batches.
             wanted: By :meth:`wanted`.
+            batch_size: See :meth:`stream`.
         """
-        ready = [one for one in loaded if isinstance(one, LoadedImage)]
-        raw = iter(self._run([one.resized for one in ready if one.resized is not None]))
-        for one in loaded:
+        for one, raw in self._in_batches(images, batch_size or self.images_per_call, wanted):
             if isinstance(one, FailedImage):
                 yield ImageResult(one.source, None, None, one.error)
-            elif one.resized is None:
+            elif raw is None:
                 yield self._detect_in_tiles(one, wanted)
             else:
-                boxes, scores, labels = next(raw)
-                boxes = self.preprocess.restore(boxes, one.size)
-                detections = self._finish(one, RawDetections(boxes, scores, labels), wanted)
-                yield ImageResult(one.source, one.pixels, detections)
+                raw = raw._replace(boxes=self.preprocess.restore(raw.boxes, one.size))
+                yield ImageResult(one.source, one.pixels, self._finish(one, raw, wanted))
 
     def _detect_in_tiles(self, one: LoadedImage, wanted: Wanted) -> ImageResult:
         assert one.image is not None
         assert self.tiling is not None
         parts = cut(one.image, one.size, self.tiling, self.preprocess)
         try:
-            found = detect_in_parts(parts, self._run, self.preprocess, self.batch_size)
+            with closing(prefetch(parts, self.batch_size)) as ready:
+                raw_parts = self._in_batches(ready, self.batch_size, wanted)
+                found = put_together(raw_parts, self.preprocess)
         except ImageError as error:
             return ImageResult(one.source, None, None, error)
         found = merge(found.above(wanted.score_thr), one.size, self.iou_thr)
         raw = RawDetections(found.boxes, found.scores, found.labels)
         return ImageResult(one.source, one.pixels, self._finish(one, raw, wanted))
 
-    def _run(self, resized: Sequence[np.ndarray]) -> list[RawDetections]:
-        """Detect in resized images, in batches of the same padded size."""
-        results: dict[int, RawDetections] = {}
-        groups: dict[tuple[int, int], list[int]] = {}
-        for index, image in enumerate(resized):
-            groups.setdefault(self.preprocess.batch_size([image.shape[:2]]), []).append(index)
-        for group in groups.values():
-            for indices in windows(group, self.batch_size):
-                images = [resized[index] for index in indices]
-                batch = self.backend.make_batch(self.preprocess, images)
-                raw = self.backend(batch, [image.shape[:2] for image in images])
-                results.update(zip(indices, raw, strict=True))
-        return [results[index] for index in range(len(resized))]
+    def _in_batches(
+        self, images: Iterable[Image], batch_size: int, wanted: Wanted
+    ) -> Iterator[tuple[Image, RawDetections | None]]:
+        """See :func:`lighthead.inference.batching.in_batches`."""
+        # Without a detection of a wanted class, the best one's score is told all the same.
+        score_thr = wanted.score_thr if wanted.classes is None else 0.0
+
+        def run(resized: Sequence[np.ndarray]) -> list[RawDetections]:
+            batch = self.backend.make_batch(self.preprocess, resized)
+            return self.backend(batch, [image.shape[:2] for image in resized], score_thr)
+
+        def padded_size(size: tuple[int, int]) -> tuple[int, int]:
+            return self.preprocess.batch_size([size])
+
+        return in_batches(images, batch_size, padded_size, run)
 
     def _finish(self, one: LoadedImage, raw: RawDetections, wanted: Wanted) -> Detections:
         detections = Detections.from_arrays(*raw, self.classes, one.size, one.source)
@@ -259,17 +260,8 @@ class Detector:
         class_agnostic: bool = False,
     ) -> Wanted:
         """The arguments of a call, checked."""
-        threshold = _checked_threshold(self.score_thr if score_thr is None else score_thr)
-        if classes is not None:
-            classes = [classes] if isinstance(classes, str) else list(classes)
-            for name in classes:
-                if name not in self.classes:
-                    near = difflib.get_close_matches(str(name), self.classes) or self.classes[:5]
-                    raise UserError(
-                        f'The detector knows no class {name!r}; there are, for example, '
-                        f'{", ".join(near)}.'
-                    )
-        return Wanted(threshold, classes, class_agnostic)
+        score_thr = self.score_thr if score_thr is None else score_thr
+        return checked(score_thr, classes, class_agnostic, self.classes)
 
 
 def unwrap(result: ImageResult) -> Detections:
@@ -278,9 +270,3 @@ def unwrap(result: ImageResult) -> Detections:
         raise result.error
     assert result.detections is not None  # there is one of the two
     return result.detections
-
-
-def _checked_threshold(score_thr: float) -> float:
-    if not 0 <= score_thr <= 1:
-        raise UserError(f'score_thr={score_thr} is not in 0..1.')
-    return score_thr

@@ -15,7 +15,7 @@ class RuntimeOptions:
     backend: str | None = None
     precision: str | None = None
     threads: int | None = None
-    batch_size: int = 1
+    batch_size: int | None = None
     trust_checkpoint: bool = False
 
     def open_detector(self, model: str, **arguments: Any) -> Detector:

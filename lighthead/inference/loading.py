@@ -31,12 +31,19 @@ class LoadedImage(NamedTuple):
         """The decoded image where it is in memory."""
         return None if isinstance(self.image, LargeImage) else self.image
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory; an image that needs no resizing counts twice."""
+        return sum(0 if array is None else array.nbytes for array in (self.pixels, self.resized))
+
 
 class FailedImage(NamedTuple):
     """An image that cannot be read."""
 
     source: ImageLike
     error: ImageError
+    resized: None = None
+    nbytes: int = 0
 
 
 def load_image(

@@ -12,14 +12,12 @@ Suppression by the overlap of whole boxes alone, as of slicers that know no bord
 halves of an object that two tiles see, because they overlap little.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from lighthead.inference.preprocess import Preprocess
-from lighthead.inference.read_ahead import prefetch, windows
 from lighthead.inference.runtimes.backend import RawDetections
 from lighthead.inference.tiles import Part
 
@@ -50,18 +48,11 @@ class Found(NamedTuple):
         return Found(*(values[chosen] for values in self))
 
 
-def detect_in_parts(
-    parts: Iterable[Part],
-    run: Callable[[Sequence[np.ndarray]], list[RawDetections]],
-    preprocess: Preprocess,
-    batch_size: int,
+def put_together(
+    parts: Iterable[tuple[Part, RawDetections | None]], preprocess: Preprocess
 ) -> Found:
-    """What ``run`` detects in each part, in the image's frame; parts are made ahead in a thread."""
-    found = []
-    with closing(prefetch(parts, batch_size)) as ready:
-        for window in windows(ready, batch_size):
-            raw = run([part.resized for part in window])
-            found += [_in_image(*pair, preprocess) for pair in zip(window, raw, strict=True)]
+    """What was detected in each part, in the image's frame."""
+    found = [_in_image(part, raw, preprocess) for part, raw in parts if raw is not None]
     return Found(*map(np.concatenate, zip(*found, strict=True)))
 
 

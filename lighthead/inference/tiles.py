@@ -35,6 +35,11 @@ class Part(NamedTuple):
     region: Region
     resized: np.ndarray
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return self.resized.nbytes
+
 
 class Tiling(NamedTuple):
     """How images are cut: squares of ``tile`` pixels, of which neighbours share ``overlap``."""

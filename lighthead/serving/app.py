@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 import lighthead
 from lighthead.errors import UserError
-from lighthead.inference.detector import Detector, Wanted
+from lighthead.inference.detector import Detector
+from lighthead.inference.wanted import Wanted
 from lighthead.serving.page import add_page
 from lighthead.serving.refusal import RefusalError
 from lighthead.serving.service import Service

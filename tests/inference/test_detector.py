@@ -141,6 +141,18 @@ def test_the_constructors_threshold_is_only_the_default(checkpoint, detector, pi
         strict(pictures[0])
 
 
+def test_the_network_knows_the_threshold(checkpoint, detector, monkeypatch, pictures):
+    """Only what is wanted is suppressed; without any, the best one comes."""
+    raw, call = [], EagerBackend.__call__
+    monkeypatch.setattr(EagerBackend, '__call__', lambda *args: raw.append(call(*args)) or raw[-1])
+    everything = detector(pictures[0])
+    threshold = float(everything.scores[20])
+    _assert_same(detector(pictures[0], score_thr=threshold), everything.filter(threshold), 0)
+    assert len(detector(pictures[0], score_thr=1.0)) == 0
+    detector(pictures[0], score_thr=1.0, classes=detector.classes[:1])
+    assert [len(scores) for ((_, scores, _),) in raw] == [100, 21, 1, 100]
+
+
 def test_no_detections_say_what_the_best_score_was(detector, pictures):
     best = detector(pictures[0]).scores[0]
     nothing = detector(pictures[0], score_thr=1.0)

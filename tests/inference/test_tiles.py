@@ -25,13 +25,13 @@ rasterio = pytest.importorskip('rasterio', reason='rasterio is not installed: th
 class RectangleBackend:
     """Finds bright rectangles of at least ``least`` pixels in width and height, exactly."""
 
-    device = 'cpu'
+    device, best_batch_size = 'cpu', 2
     make_batch = staticmethod(contiguous_batch)
 
     def __init__(self, least: int = 3) -> None:
         self.least, self.sizes = least, []
 
-    def __call__(self, batch, sizes):
+    def __call__(self, batch, sizes, score_thr=0.0):
         self.sizes += sizes
         return [self._detect(image[0, :h, :w]) for image, (h, w) in zip(batch, sizes, strict=True)]
 

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import uvicorn
 
-from lighthead.inference.detector import Detector, ImageResult, Wanted
+from lighthead.inference.detector import Detector, ImageResult
 from lighthead.inference.loading import LoadedImage
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.results import Detections
+from lighthead.inference.wanted import Wanted
 from lighthead.serving.app import create_app
 from lighthead.serving.options import ServeOptions
 from lighthead.serving.run import bound_socket

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from lighthead.inference.batch.rows import PreparedRow, prepare_row, read_rows
 from lighthead.inference.batch.shards import Shard
-from lighthead.inference.detector import Detector, Wanted
-from lighthead.inference.loading import LoadedImage
+from lighthead.inference.detector import Detector
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.read_ahead import ordered_map, windows
 from lighthead.inference.tiles import Tiling
+from lighthead.inference.wanted import Wanted
 
-CHUNK = 16
-"""Images of a chunk, at least: it is what travels from one process to another."""
+CHUNK, BATCHES = 16, 8
+"""Images of a chunk, and batches, at least: it is what travels from one process to another."""
 
 
 class Loading(NamedTuple):
@@ -21,12 +21,12 @@ class Loading(NamedTuple):
 
     preprocess: Preprocess
     tiling: Tiling | None
-    window: int
+    batch_size: int
 
     @property
     def chunk(self) -> int:
-        """Images of a chunk: whole windows, so that results do not depend on where it runs."""
-        return -(-CHUNK // self.window) * self.window
+        """Images of a chunk, which share batches: results do not depend on where it runs."""
+        return max(CHUNK, BATCHES * self.batch_size)
 
 
 class Chunk(NamedTuple):
@@ -39,7 +39,7 @@ class Chunk(NamedTuple):
 
 def loading_of(detector: Detector) -> Loading:
     """What a detector needs of its images."""
-    return Loading(detector.preprocess, detector.tiling, detector.window)
+    return Loading(detector.preprocess, detector.tiling, detector.images_per_call)
 
 
 def read_chunks(shard: Shard, loading: Loading, workers: int) -> Iterator[Chunk]:
@@ -49,7 +49,7 @@ def read_chunks(shard: Shard, loading: Loading, workers: int) -> Iterator[Chunk]
         UserError: the shard's file is damaged.
     """
     prepare = partial(prepare_row, preprocess=loading.preprocess, tiling=loading.tiling)
-    prepared = ordered_map(prepare, read_rows(shard), workers, loading.window + workers)
+    prepared = ordered_map(prepare, read_rows(shard), workers, loading.chunk + workers)
     total = number = 0
     for number, rows in enumerate(windows(prepared, loading.chunk), start=1):
         total += len(rows)
@@ -57,25 +57,13 @@ def read_chunks(shard: Shard, loading: Loading, workers: int) -> Iterator[Chunk]
     yield Chunk(number, [], total)
 
 
-def without_pixels(chunk: Chunk) -> Chunk:
-    """The same with what the network needs alone, to be sent."""
-    rows = []
-    for row in chunk.rows:
-        loaded = row.loaded._replace(source=b'')
-        if isinstance(loaded, LoadedImage) and loaded.resized is not None:
-            loaded = loaded._replace(image=None)
-        rows.append(row._replace(loaded=loaded))
-    return chunk._replace(rows=rows)
-
-
 def detect_in_chunk(detector: Detector, chunk: Chunk, wanted: Wanted) -> list[dict]:
     """A record per image: ``path``, ``digest``, and its detections or ``error``."""
     records = []
-    for window in windows(chunk.rows, detector.window):
-        results = detector.detect([row.loaded for row in window], wanted)
-        for row, result in zip(window, results, strict=True):
-            outcome = dict(error=str(result.error))
-            if result.detections is not None:
-                outcome = result.detections.to_dict()
-            records.append(dict(path=row.path, digest=row.digest) | outcome)
+    results = detector.detect([row.loaded for row in chunk.rows], wanted)
+    for row, result in zip(chunk.rows, results, strict=True):
+        outcome = dict(error=str(result.error))
+        if result.detections is not None:
+            outcome = result.detections.to_dict()
+        records.append(dict(path=row.path, digest=row.digest) | outcome)
     return records

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from lighthead.errors import UserError
-from lighthead.inference.detector import Detector, Wanted
+from lighthead.inference.detector import Detector
 from lighthead.inference.detector_options import DetectorOptions
+from lighthead.inference.wanted import Wanted
 
 
 @dataclass

@@ -18,7 +18,6 @@ from lighthead.inference.batch.chunks import (
     detect_in_chunk,
     loading_of,
     read_chunks,
-    without_pixels,
 )
 from lighthead.inference.batch.job import Job
 from lighthead.inference.batch.options import BatchOptions, wanted
@@ -122,7 +121,7 @@ def load_shards(batch: dict[str, Any], loading: bytes) -> Iterator[dict[str, lis
     try:
         for chunk in read_chunks(shard, pickle.loads(loading), workers=0):
             done = chunk.number + 1
-            yield _row(number, without_pixels(chunk))
+            yield _row(number, chunk)
     except UserError as error:
         yield _row(number, Records(number, done, [], None, str(error)))
 

@@ -33,7 +33,8 @@ class Row(NamedTuple):
 
 
 class PreparedRow(NamedTuple):
-    """The same, loaded; ``digest`` is the SHA-256 of its content."""
+    """The same, loaded, with what the network needs alone; ``digest`` is the SHA-256 of its
+    content."""
 
     path: str
     digest: bytes
@@ -60,7 +61,10 @@ def prepare_row(row: Row, preprocess: Preprocess, tiling: Tiling | None) -> Prep
         digest = hashlib.sha256(content).digest()
     if error is not None:
         return PreparedRow(row.path, digest, FailedImage(content, ImageError(error)))
-    return PreparedRow(row.path, digest, load_image(content, preprocess, tiling))
+    loaded = load_image(content, preprocess, tiling)._replace(source=b'')
+    if isinstance(loaded, LoadedImage) and loaded.resized is not None:
+        loaded = loaded._replace(image=None)
+    return PreparedRow(row.path, digest, loaded)
 
 
 def _file_content(path: str, windowed: bool) -> tuple[str | bytes, bytes, str | None]:

@@ -35,7 +35,7 @@ class Run:
         self.stop = StopRequest()
 
     def stream(
-        self, sources: Iterable[ImageLike], workers: int | None
+        self, sources: Iterable[ImageLike], workers: int | None, batch_size: int | None = None
     ) -> Generator[ImageResult, None, None]:
         """:meth:`Detector.stream` with the options of this run."""
         return self.detector.stream(
@@ -43,6 +43,7 @@ class Run:
             classes=self.options.classes,
             class_agnostic=self.options.class_agnostic,
             workers=workers,
+            batch_size=batch_size,
         )
 
     def record(

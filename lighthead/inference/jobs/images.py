@@ -14,7 +14,8 @@ from lighthead.inference.jobs.context import Run
 from lighthead.inference.read_ahead import default_workers, ordered_map
 
 WAITING = 2
-"""Drawings per thread that wait to be written: images are held in memory until then."""
+"""Drawings per thread that wait to be written besides those of a batch: images are held in memory
+until then."""
 
 
 def run_images(run: Run, inputs: Sequence[tuple[Path, str]]) -> None:
@@ -22,9 +23,8 @@ def run_images(run: Run, inputs: Sequence[tuple[Path, str]]) -> None:
     workers = run.options.workers
     writers = (default_workers() if workers is None else workers) if run.draws else 0
     results = run.stream((path for path, _ in inputs), workers)
-    drawn = ordered_map(
-        partial(_draw, run), zip(results, inputs, strict=True), writers, WAITING * writers
-    )
+    ahead = WAITING * writers + run.detector.images_per_call - 1
+    drawn = ordered_map(partial(_draw, run), zip(results, inputs, strict=True), writers, ahead)
     bar = run.progress.add('detecting', len(inputs))
     with closing(results), closing(drawn):
         for result, path, name, drawing in drawn:

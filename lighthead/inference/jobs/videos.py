@@ -19,7 +19,7 @@ from lighthead.inference.tracking import Tracker
 from lighthead.inference.video import VideoReader, VideoWriter
 
 AHEAD = 4
-"""Frames that are decoded ahead, and drawings that wait to be encoded, per image of a batch."""
+"""Frames that are decoded ahead, and drawings that wait to be encoded, besides those of a batch."""
 
 
 def run_video(run: Run, path: Path | str, name: str) -> None:
@@ -47,10 +47,12 @@ def _run_frames(
     run: Run, reader: VideoReader, writer: VideoWriter | None, bar: TaskID
 ) -> tuple[int, int]:
     """How many frames were processed, and how many were dropped for want of time."""
-    ahead, dropped = AHEAD * run.options.batch_size, [0]
-    live = run.options.live
+    live, batch_size, dropped = run.options.live, run.options.batch_size, [0]
+    if batch_size is None and (live or is_stream(reader.path)):
+        batch_size = 1  # a result is wanted as soon as its frame is there
+    ahead = AHEAD + (batch_size or run.detector.batch_size)
     frames = newest(reader.frames(), dropped) if live else prefetch(reader.frames(), ahead)
-    results = run.stream(frames, workers=0 if live else 1)
+    results = run.stream(frames, 0 if live else 1, batch_size)
     tracked = _tracked(run, results, reader.fps)
     drawn = ordered_map(
         partial(_draw, run, writer), tracked, 1 if run.draws else 0, 0 if live else ahead

@@ -31,15 +31,25 @@ class Backend(Protocol):
 
     device: Any
     """Where it computes: ``'cpu'``, or a torch.device."""
+    best_batch_size: int
+    """Images per call with which many are done soonest, as measured (docs/fast_path.md)."""
 
     def make_batch(self, preprocess: Preprocess, images: Sequence[np.ndarray]) -> Any:
         """Normalise resized images, uint8 BGR (h, w, 3), and pad them to a batch (B, 3, H, W)
         that :meth:`__call__` takes."""
         ...
 
-    def __call__(self, batch: Any, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
-        """Detect in a batch (B, 3, H, W), normalised; ``sizes`` are the (height, width)
-        of the B images in it without padding."""
+    def __call__(
+        self, batch: Any, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
+        """Detect.
+
+        Args:
+            batch: (B, 3, H, W), normalised.
+            sizes: (height, width) of the B images in it without padding.
+            score_thr: Detections with a lower score may be left out, except an image's best
+                one. The model has a threshold of its own, below which nothing comes.
+        """
         ...
 
 

@@ -34,6 +34,7 @@ class ExportedProgramBackend:
     """
 
     device = torch.device('cpu')
+    best_batch_size = 1  # others were not measured
     make_batch = staticmethod(contiguous_batch)
 
     def __init__(
@@ -58,8 +59,10 @@ class ExportedProgramBackend:
         self.module = program.module()
 
     @torch.inference_mode()
-    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
-        """See :class:`lighthead.inference.runtimes.backend.Backend`."""
+    def __call__(
+        self, batch: np.ndarray, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
+        """See :class:`lighthead.inference.runtimes.backend.Backend`; the file's threshold holds."""
         side = min(batch.shape[2:])
         if side < self.least_side:
             raise UserError(

@@ -31,6 +31,7 @@ class NcnnBackend:
     """
 
     device = 'cpu'
+    best_batch_size = 1
     make_batch = staticmethod(contiguous_batch)
 
     def __init__(
@@ -59,8 +60,10 @@ class NcnnBackend:
                 raise RuntimeError('ncnn does not load it')
             self.net.load_model_mem(weights)  # returns nothing; how much it reads is verified
 
-    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
-        """See :class:`lighthead.inference.runtimes.backend.Backend`."""
+    def __call__(
+        self, batch: np.ndarray, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
+        """See :class:`lighthead.inference.runtimes.backend.Backend`; the file's threshold holds."""
         images = np.asarray(batch)
         return [self._detect(image, size) for image, size in zip(images, sizes, strict=True)]
 

@@ -29,6 +29,7 @@ class OnnxRuntimeBackend:
     """
 
     device = 'cpu'
+    best_batch_size = 1
     make_batch = staticmethod(contiguous_batch)
 
     def __init__(
@@ -51,8 +52,10 @@ class OnnxRuntimeBackend:
             self.session = ort.InferenceSession(content, options, ['CPUExecutionProvider'])
         self.precision = check_file_precision(self.meta, precision, ('fp32',), path, 'onnxruntime')
 
-    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
-        """See :class:`lighthead.inference.runtimes.backend.Backend`."""
+    def __call__(
+        self, batch: np.ndarray, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
+        """See :class:`lighthead.inference.runtimes.backend.Backend`; the file's threshold holds."""
         feeds = dict(zip(INPUTS, (np.ascontiguousarray(batch), sizes_array(sizes)), strict=True))
         with refusing_failures(self.path):
             outputs = self.session.run(list(OUTPUTS), feeds)

@@ -66,10 +66,13 @@ class OpenVinoBackend:
         )
         with refusing_failures(path):
             self.parts = compiled_parts(ov, core, model, self.precision, threads)
+        self.best_batch_size = 8 if self.precision == 'bf16' else 4
         self.idle_requests: deque[list] = deque()
 
-    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
-        """See :class:`lighthead.inference.runtimes.backend.Backend`."""
+    def __call__(
+        self, batch: np.ndarray, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
+        """See :class:`lighthead.inference.runtimes.backend.Backend`; the file's threshold holds."""
         inputs = dict(images=np.ascontiguousarray(batch), sizes=sizes_array(sizes))
         with refusing_failures(self.path), self._borrowed_requests() as (*dense, last):
             if dense:

@@ -45,6 +45,7 @@ class TorchBackend:
 
     device: torch.device
     channels_last = True
+    best_batch_size = 1
 
     def make_batch(self, preprocess: Preprocess, images: Sequence[np.ndarray]) -> Tensor:
         """See :class:`lighthead.inference.runtimes.backend.Backend`; a GPU normalises itself."""
@@ -58,16 +59,24 @@ class EagerBackend(TorchBackend):
 
     def __init__(self, model: BaseDetector, device: torch.device, precision: str) -> None:
         self.device = device
+        self.best_batch_size = 8 if precision == 'bf16' else 4
         stages = eager_detector(model)
         if device.type == 'cpu' and fusion_works():
             fuse_convs(stages.dense)
         self.stages = on_device(stages, device, PRECISIONS[precision], True)
 
     @torch.inference_mode()
-    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(
+        self, batch: Tensor, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
         """See :class:`lighthead.inference.runtimes.backend.Backend`."""
         limits = torch.tensor(sizes, dtype=torch.float32).to(self.device)
-        return to_arrays(self.stages(batch, limits))
+        stages = self.stages
+        if score_thr > stages.settings.score_thr:
+            stages = stages.with_suppression(
+                functools.partial(EagerSuppression, score_thr=score_thr)
+            )
+        return to_arrays(stages(batch, limits))
 
 
 class RecordedBackend(TorchBackend):
@@ -84,6 +93,7 @@ class RecordedBackend(TorchBackend):
         self, model: BaseDetector, device: torch.device, precision: str, recorder: Recorder
     ) -> None:
         self.device, self.precision = device, precision
+        self.best_batch_size = 16
         # cuDNN's float32 kernels are made for planes, its tensor-core kernels for channels-last.
         self.channels_last = precision != 'fp32'
         dtype = PRECISIONS[precision]
@@ -92,7 +102,9 @@ class RecordedBackend(TorchBackend):
         self.recorded = RecordedCalls(lambda *inputs: pack(self.stages(*inputs)), recorder)
 
     @torch.inference_mode()
-    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(
+        self, batch: Tensor, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
         """See :class:`lighthead.inference.runtimes.backend.Backend`."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         batch = batch.contiguous(memory_format=layout)
@@ -116,7 +128,9 @@ class MmdetBackend(TorchBackend):
         self.model = model.requires_grad_(False).to(device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def __call__(self, batch: Tensor, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(
+        self, batch: Tensor, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
         """See :class:`lighthead.inference.runtimes.backend.Backend`."""
         shape = tuple(batch.shape[-2:])
         samples = [

@@ -226,7 +226,7 @@ def test_results_next_to_the_images_are_refused(run, images, tmp_path, folder, g
 def test_signals_end_between_shards(run, backend, images, tmp_path, capsys, number):
     calls = iter(range(100))
     backend.before_batch = lambda: next(calls) == 6 and os.kill(os.getpid(), number)
-    assert run(tmp_path / 'in') == 128 + number
+    assert run(tmp_path / 'in', batch_size=1) == 128 + number
     assert sorted(contents(tmp_path / 'out')) == ['job.json', 'part-000000.parquet']
     assert 'the same command continues' in capsys.readouterr().out
     backend.before_batch = lambda: None

@@ -34,6 +34,7 @@ class FakeBackend:
     """
 
     device = 'cpu'
+    best_batch_size = 2
     make_batch = staticmethod(contiguous_batch)
 
     def __init__(self) -> None:
@@ -41,7 +42,9 @@ class FakeBackend:
         self.before_batch = lambda: None
         self.images = 0
 
-    def __call__(self, batch: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[RawDetections]:
+    def __call__(
+        self, batch: np.ndarray, sizes: Sequence[tuple[int, int]], score_thr: float = 0.0
+    ) -> list[RawDetections]:
         self.before_batch()
         time.sleep(self.seconds * len(sizes))
         self.images += len(sizes)

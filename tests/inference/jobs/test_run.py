@@ -262,7 +262,8 @@ def test_a_full_disk_keeps_whole_lines(run, images, tmp_path, monkeypatch):
     assert [line['path'] for line in records(tmp_path / 'out')] == list(map(str, images))
 
 
-def test_memory_holds_few_images(run, backend, images, monkeypatch):
+@pytest.mark.parametrize('batch_size', [1, 3])
+def test_memory_holds_few_images(run, backend, images, monkeypatch, batch_size):
     """Images are read as they are needed, not all at first."""
     read, ahead = [0], []
     monkeypatch.setattr(
@@ -270,9 +271,10 @@ def test_memory_holds_few_images(run, backend, images, monkeypatch):
         lambda path: (read.__setitem__(0, read[0] + 1), read_image(path))[1],
     )
     backend.before_batch = lambda: ahead.append(read[0] - backend.images)
-    run(*images, workers=2)
-    assert len(ahead) == len(images)
-    assert max(ahead) <= 1 + 1 + 2
+    run(*images, workers=2, batch_size=batch_size)
+    assert sum(ahead) > 0
+    waiting = 3 * (batch_size - 1)  # for others of their size, of which there are three
+    assert max(ahead) <= waiting + 1 + batch_size + 2
 
 
 @pytest.mark.parametrize(
