@@ -203,7 +203,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--epochs', type=int, default=3)
     parser.add_argument('--seed', type=int, default=0, help='whose weights run')
     parser.add_argument('--images', type=int, default=60)
-    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--threads', type=int, default=1, help='more disturb one another')
     return parser.parse_args()
 
 
