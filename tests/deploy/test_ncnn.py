@@ -117,6 +117,7 @@ def test_weights_of_another_length(tiny, tmp_path):
         ('classes', '["a"]', 'category ids'),
         ('settings', 'null', 'no settings'),
         ('sha256', None, 'not what was written'),
+        ('sha256', '', 'damaged'),
     ],
 )
 def test_odd_metadata(tiny, tmp_path, key, value, message):
