@@ -13,7 +13,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,6 +80,7 @@ class OneStage:
                 optimize=True,
                 verbose=False,
             )
+        assert program is not None
         program.save(str(path))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -97,8 +98,8 @@ class OneStage:
         best = scores.topk(min(CANDIDATES, len(scores))).indices
         boxes, scores, labels = boxes[best], scores[best], labels[best]
         kept = torchvision.ops.batched_nms(boxes, scores, labels, IOU_THR)[:DETECTIONS]
-        boxes = self.preprocess.restore(boxes[kept].numpy(), image.shape[:2])
-        return boxes, scores[kept].numpy(), labels[kept].numpy()
+        restored = self.preprocess.restore(boxes[kept].numpy(), image.shape[:2])
+        return restored, scores[kept].numpy(), labels[kept].numpy()
 
     def _of_level(self, logits: np.ndarray, sides: np.ndarray, stride: int) -> tuple[Any, ...]:
         """Candidates of one level: boxes, scores, labels."""
@@ -163,11 +164,12 @@ def cost_of(model: nn.Module, size: tuple[int, int]) -> Cost:
 
 
 def detector_of(
-    folder: Path, model: nn.Module, preprocess: Preprocess, args: argparse.Namespace
-) -> Callable:
+    folder: Path, model: nn.Module, preprocess: Preprocess | None, args: argparse.Namespace
+) -> Detector | OneStage:
     """The exported detector of a run."""
     path = folder / 'detector.onnx'
     if not hasattr(model, 'roi_head'):
+        assert preprocess is not None, 'the modern detector comes first'
         return OneStage(model, preprocess, path, args.threads)
     if not path.is_file():
         words = ['export', str(folder / f'epoch_{args.epochs}.pth'), '--out', str(path)]
@@ -175,7 +177,7 @@ def detector_of(
     return Detector(path, score_thr=0.0, threads=args.threads)
 
 
-def measure(detectors: dict[str, Callable], images: list[np.ndarray]) -> dict[str, list[float]]:
+def measure(detectors: Mapping[str, Callable], images: list[np.ndarray]) -> dict[str, list[float]]:
     """Seconds per image of each detector, in turn."""
     times: dict[str, list[float]] = {name: [] for name in detectors}
     for number, image in enumerate(images):
@@ -216,7 +218,7 @@ def trained(args: argparse.Namespace) -> list[Variant]:
 def main() -> None:
     args = parse_args()
     torch.set_num_threads(args.threads)
-    detectors: dict[str, Callable] = {}
+    detectors: dict[str, Detector | OneStage] = {}
     costs: dict[str, Cost] = {}
     preprocess = None
     for variant in trained(args):  # the first is the modern detector, whose preprocessing all share
