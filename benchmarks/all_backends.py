@@ -13,7 +13,7 @@ NEEDS = {
     'onnx': ('onnx', 'onnxscript', 'onnxruntime'),
     'openvino': ('onnx', 'onnxscript', 'openvino'),
     'onnx int8': ('onnx', 'onnxscript', 'onnxruntime'),
-    'openvino int8': ('onnx', 'onnxscript', 'openvino', 'nncf'),
+    'openvino int8': ('onnx', 'onnxscript', 'onnxruntime', 'openvino'),
 }
 """Packages that a kind of file needs."""
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}

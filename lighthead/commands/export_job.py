@@ -4,6 +4,7 @@ import tempfile
 from argparse import Namespace
 from copy import deepcopy
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmdet.models.detectors import BaseDetector
 
@@ -24,6 +25,9 @@ from lighthead.inference.detector import Detector
 from lighthead.inference.preprocess import Preprocess
 from lighthead.inference.runtimes.exported import open_exported
 from lighthead.zoo import locate_model
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 FORMATS = {'onnx': '.onnx', 'openvino': '.xml', 'ncnn': NCNN_SUFFIX, 'torch': '.pt2'}
 """Formats and their suffixes."""
@@ -102,15 +106,19 @@ def write_export(model: BaseDetector, meta: ExportMeta, name: str, folder: Path)
 
         save_ncnn(model, meta, path)
         return path
-    graph = onnx_program(model)
+    _save(onnx_program(model), meta, name, path)
+    return path
+
+
+def _save(graph: 'ModelProto', meta: ExportMeta, name: str, path: Path) -> None:
+    """Write an ONNX graph in a format."""
     if name == 'onnx':
         add_metadata(graph, meta)
         save_onnx(graph, path)
     else:
         from lighthead.deploy.export_openvino import openvino_model, save_openvino
 
-        save_openvino(openvino_model(graph, meta, folder), path)
-    return path
+        save_openvino(openvino_model(graph, meta, path.parent), path)
 
 
 def check_against_torch(written: Path, model: BaseDetector, meta: ExportMeta, name: str) -> None:
@@ -147,7 +155,8 @@ def without_thresholds(model: BaseDetector) -> BaseDetector:
 
 
 def _write_int8(options: Namespace, model: BaseDetector, meta: ExportMeta, folder: Path) -> Path:
-    from lighthead.deploy.quantise import quantise_onnx, quantise_openvino
+    from lighthead.deploy.quantise import quantise
+    from lighthead.deploy.quantise_onnxruntime import quantise_onnx
 
     inputs = list(
         calibration_inputs(
@@ -160,15 +169,9 @@ def _write_int8(options: Namespace, model: BaseDetector, meta: ExportMeta, folde
     graph = onnx_program(model)
     if options.format == 'onnx':
         graph = quantise_onnx(graph, folder, inputs)
-        add_metadata(graph, meta)
-        save_onnx(graph, path)
     else:
-        from lighthead.deploy.export_openvino import openvino_model, save_openvino
-
-        quantised = quantise_openvino(openvino_model(graph, meta, folder), inputs)
-        for key, value in meta.to_strings().items():
-            quantised.set_rt_info(value, ['lighthead', key])
-        save_openvino(quantised, path)
+        graph = quantise(graph, inputs)
+    _save(graph, meta, options.format, path)
     return path
 
 

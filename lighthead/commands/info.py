@@ -17,7 +17,7 @@ EXAMPLES = """
 DISTRIBUTIONS = (
     'torch', 'torchvision', 'mmdet', 'mmengine', 'mmcv', 'mmcv-lite', 'numpy', 'opencv-python',
     'opencv-python-headless', 'pillow', 'pycocotools', 'faster-coco-eval', 'safetensors', 'onnx',
-    'onnxruntime', 'onnxruntime-gpu', 'openvino', 'nncf', 'setuptools',
+    'onnxruntime', 'onnxruntime-gpu', 'openvino', 'setuptools',
 )  # fmt: skip
 
 

@@ -1,201 +1,175 @@
-"""INT8: ONNX Runtime's static quantisation, or NNCF's for OpenVINO.
+"""INT8: the convolutions of a detector's ONNX graph between QuantizeLinear and DequantizeLinear.
 
-Weights are quantised per output channel, activations per tensor, by images
-that look like those to come. Only the convolutions are quantised. In float
-stay:
-
-- the first convolution, which sees the image itself: 24 filters on 3 channels have few
-  multiplications, and all that follows inherits their error;
-- the depthwise convolutions: with nine multiplications per output they wait for memory, and
-  the conversions around them take longer than they save (ONNX Runtime 1.31 quantises most of
-  them all the same when it loads the file);
-- the RPN's last convolutions: deltas are exponentiated and multiplied by
-  anchors of up to 512 pixels, one step of 8 bits being several pixels;
-- everything behind the convolutions: coordinates, PS-RoI align, and the fully
-  connected layers, whose inputs are few (one row per RoI) and whose outputs are
-  compared with thresholds.
+For OpenVINO, which reads it. Weights have 8 bits per output channel,
+symmetric; activations 8 bits per tensor, unsigned with a zero point, over the range that images
+which look like those to come have shown. What the rounding of weights moves the mean of an output
+channel by is taken back in its bias. :mod:`lighthead.deploy.quantised_tensors` says what is
+quantised, and docs/fast_path.md what other placements cost.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lighthead.deploy.metadata import INPUTS, dense_names
-from lighthead.errors import missing_extra
+from lighthead.deploy.equalise import equalise
+from lighthead.deploy.observe import Feeds, Observed, observe
+from lighthead.deploy.quantised_tensors import (
+    dense_nodes,
+    producers_of,
+    quantised_convolutions,
+    scale_groups,
+    sources_of,
+)
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
-    from onnxruntime.quantization import CalibrationDataReader
-    from openvino import Model, Node
 
-QUANTISED = ('Conv', 'Concat', 'MaxPool', 'Reshape', 'Relu', 'Slice', 'Split', 'Transpose')
-"""ONNX operators that a quantised tensor may pass through."""
-
-
-def quantise_onnx(
-    model: 'ModelProto', path: Path, inputs: Sequence[dict[str, np.ndarray]]
-) -> 'ModelProto':
-    """Quantise an :class:`onnx.ModelProto`; ``path`` is a folder for temporary files.
-
-    Returns:
-        The quantised :class:`onnx.ModelProto`, with QDQ pairs of the standard's operators.
-    """
-    try:
-        import onnx
-        from onnxruntime.quantization import (
-            CalibrationMethod,
-            QuantFormat,
-            QuantType,
-            quantize_static,
-        )
-    except ImportError as error:
-        raise missing_extra('onnxruntime', 'export') from error
-    nodes = dense_nodes(model)
-    excluded = float_nodes(model, nodes)
-    chosen = [n.name for n in nodes if n.op_type in QUANTISED and n.name not in excluded]
-    out = path / 'int8.onnx'
-    quantize_static(
-        model,
-        out,
-        _reader(inputs),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=list(QUANTISED),
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_quantize=chosen,
-        calibrate_method=CalibrationMethod.MinMax,
-        extra_options={'ActivationSymmetric': False, 'QuantizeBias': True},
-    )
-    return onnx.load(str(out))
+STEPS = 255
+"""Of an activation's range."""
+WEIGHT_STEPS = 127
+"""On either side of zero."""
+BIAS_STEPS = 2**30
+"""A bias is an int32 in steps of the input's and the weights' scale: more would overflow."""
 
 
-def _reader(inputs: Sequence[dict[str, np.ndarray]]) -> 'CalibrationDataReader':
-    """The inputs as ONNX Runtime wants them."""
-    from onnxruntime.quantization import CalibrationDataReader
+class Scale(NamedTuple):
+    """A real value is ``step * (byte - zero)``."""
 
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.iterator = iter(inputs)
-
-        def get_next(self) -> dict | None:
-            return next(self.iterator, None)
-
-    return Reader()
+    step: np.ndarray
+    zero: np.ndarray
 
 
-def dense_nodes(model: 'ModelProto') -> list['NodeProto']:
-    """The nodes of an :class:`onnx.ModelProto` that the dense maps are made by."""
-    producers = {output: node for node in model.graph.node for output in node.output}
-    waiting, seen, nodes = dense_names(producers), set(), []
-    while waiting:
-        node = producers.get(waiting.pop())
-        if node is not None and id(node) not in seen:
-            seen.add(id(node))
-            nodes.append(node)
-            waiting += node.input
-    return nodes
+def quantise(model: 'ModelProto', inputs: Feeds) -> 'ModelProto':
+    """A quantised copy of a detector's graph.
 
-
-def float_nodes(model: 'ModelProto', nodes: Sequence['NodeProto']) -> list[str]:
-    """Names of the dense nodes that stay in float: the convolutions that see the images
-    themselves or write the RPN's maps, and the depthwise ones."""
-    first = first_convolutions(model)
-    return [
-        node.name
-        for node in nodes
-        if node.name in first
-        or any(name.startswith('rpn_') for name in dense_names(node.output))
-        or any(entry.name == 'group' and entry.i > 1 for entry in node.attribute)
-    ]
-
-
-def first_convolutions(model: 'ModelProto') -> set[str]:
-    """Names of the convolutions of an :class:`onnx.ModelProto` that see the images themselves."""
-    readers = defaultdict(list)
-    for node in model.graph.node:
-        for name in node.input:
-            readers[name].append(node)
-    waiting, names = [INPUTS[0]], set()
-    while waiting:
-        for node in readers[waiting.pop()]:
-            if node.op_type == 'Conv':
-                names.add(node.name)
-            elif node.op_type != 'Shape':
-                waiting += node.output
-    return names
-
-
-def quantise_openvino(model: 'Model', inputs: Sequence[dict[str, np.ndarray]]) -> 'Model':
-    """Quantise an :class:`openvino.Model` with NNCF, per channel.
+    Args:
+        model: In float32.
+        inputs: Of the graph, one entry per call: typical images.
 
     Raises:
-        UserError: nncf is not installed.
+        UserError: onnxruntime is not installed.
     """
-    try:
-        import nncf
-    except ImportError as error:
-        raise missing_extra('nncf', 'openvino') from error
-    import logging
+    import onnx
 
-    logging.getLogger('nncf').setLevel(logging.ERROR)
-    dataset = nncf.Dataset(list(inputs))
-    return nncf.quantize(
-        model,
-        dataset,
-        preset=nncf.QuantizationPreset.MIXED,
-        target_device=nncf.TargetDevice.CPU,
-        subset_size=len(inputs),
-        fast_bias_correction=True,
-        ignored_scope=nncf.IgnoredScope(names=float_operations(model), validate=False),
-    )
-
-
-def float_operations(model: 'Model') -> list[str]:
-    """Names of the OpenVINO operations that stay in float."""
-    dense, last, waiting = set(), set(), []
-    for node in model.get_ordered_ops():
-        names = dense_names(name for output in node.outputs() for name in output.get_names())
-        if names:
-            waiting.append(node)
-        if any(name.startswith('rpn_') for name in names):
-            last |= _last_convolution(node)
-    while waiting:
-        node = waiting.pop()
-        if node.get_friendly_name() not in dense:
-            dense.add(node.get_friendly_name())
-            waiting += [source.get_source_output().get_node() for source in node.inputs()]
-    names = [
-        node.get_friendly_name()
-        for node in model.get_ordered_ops()
-        if (node.get_friendly_name() not in dense or node.get_type_name() == 'GroupConvolution')
-        and node.get_type_name() not in ('Result', 'Parameter', 'Constant')
-    ]
-    return names + sorted(last | _stem(model))
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    equalise(result, inputs)
+    convolutions = quantised_convolutions(result)
+    groups = scale_groups(result, convolutions)
+    seen = observe(result, {*groups, *(node.input[0] for node in convolutions)}, inputs)
+    scales = {group: scale_of(group, groups, seen) for group in set(groups.values())}
+    writer = GraphWriter(result)
+    for node in convolutions:
+        (source, *_) = sources_of(node.input[0], writer.producers)
+        mean = seen[node.input[0]].mean.mean(axis=0)
+        writer.quantise_weights(node, scales[groups[source]], mean)
+    writer.quantise_activations(groups, scales)
+    writer.finish()
+    return result
 
 
-def _last_convolution(node: 'Node') -> set[str]:
-    """Names of an operation and of what precedes it, back to the convolution."""
-    names = {node.get_friendly_name()}
-    if node.get_type_name() != 'Convolution':
-        for entry in node.inputs():
-            source = entry.get_source_output().get_node()
-            if source.get_type_name() not in ('Constant', 'Convert'):
-                names |= _last_convolution(source)
-    return names
+def scale_of(group: str, groups: Mapping[str, str], seen: Mapping[str, Observed]) -> Scale:
+    """The scale of a group of tensors: zero is always one of the values."""
+    ranges = [seen[name].limits for name, own in groups.items() if own == group]
+    low = min(0.0, *(low for low, _ in ranges))
+    high = max(0.0, *(high for _, high in ranges))
+    step = np.float32((high - low) / STEPS or 1.0)
+    return Scale(np.array(step), np.array(round(-low / float(step)), np.uint8))
 
 
-def _stem(model: 'Model') -> set[str]:
-    """The first convolution, and the addition of its bias."""
-    (images,) = (p for p in model.inputs if 'images' in p.get_names())
-    names, waiting = set(), list(images.get_target_inputs())
-    while waiting:
-        node = waiting.pop().get_node()
-        if node.get_type_name() in ('Convolution', 'Add'):
-            names.add(node.get_friendly_name())
-        if node.get_type_name() in ('Convolution', 'Convert'):
-            waiting += [target for out in node.outputs() for target in out.get_target_inputs()]
-    return names
+def weight_steps(weights: np.ndarray, bias: np.ndarray, input_step: float) -> np.ndarray:
+    """The step (O,) of each output channel's weights (O, I, kH, kW)."""
+    largest = np.abs(weights).reshape(len(weights), -1).max(axis=1) / WEIGHT_STEPS
+    steps = np.maximum(largest, np.abs(bias) / (input_step * BIAS_STEPS))
+    steps[steps == 0] = 1.0
+    return steps.astype(np.float32)
+
+
+class GraphWriter:
+    """Puts QuantizeLinear and DequantizeLinear into a graph, in place.
+
+    Args:
+        model: It is changed.
+    """
+
+    def __init__(self, model: 'ModelProto') -> None:
+        from onnx import numpy_helper
+
+        self.graph = model.graph
+        self.dense = {node.name for node in dense_nodes(model)}
+        self.producers = producers_of(model)
+        self.constants = {
+            entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer
+        }
+        self.before: dict[str, list[NodeProto]] = defaultdict(list)
+        self.behind: dict[str, list[NodeProto]] = defaultdict(list)
+
+    def quantise_weights(self, node: 'NodeProto', scale: Scale, mean: np.ndarray) -> None:
+        """Weights in int8 and bias in int32, for an input of this scale and mean (I,)."""
+        weights = self.constants[node.input[1]]
+        bias = self.constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(weights))
+        steps = weight_steps(weights, bias, float(scale.step))
+        rounded = np.rint(weights / steps[:, None, None, None])
+        lost = (weights - rounded * steps[:, None, None, None]).sum(axis=(2, 3))
+        bias = bias + (lost[:, 0] * mean if lost.shape[1] == 1 else lost @ mean)
+        bias_steps = steps * scale.step
+        del node.input[2:]
+        node.input[1] = self._constant(node, 'weight', rounded.astype(np.int8), steps)
+        rounded_bias = np.rint(bias / bias_steps).astype(np.int32)
+        node.input.append(self._constant(node, 'bias', rounded_bias, bias_steps))
+
+    def _constant(self, node: 'NodeProto', what: str, values: np.ndarray, steps: np.ndarray) -> str:
+        """A quantised constant of a node; the name of what DequantizeLinear makes of it."""
+        names = [f'{node.name}_{what}_{part}' for part in ('quantised', 'scale', 'zero_point')]
+        for name, value in zip(
+            names, (values, steps, np.zeros(len(steps), values.dtype)), strict=True
+        ):
+            self._initializer(name, value)
+        self.before[node.name].append(_node('DequantizeLinear', names, axis=0))
+        return self.before[node.name][-1].output[0]
+
+    def quantise_activations(self, groups: Mapping[str, str], scales: Mapping[str, Scale]) -> None:
+        """Let all dense readers of the tensors read 8 bits."""
+        read: dict[str, str] = {}
+        for group, scale in scales.items():
+            self._initializer(f'{group}_scale', scale.step)
+            self._initializer(f'{group}_zero_point', scale.zero)
+        for name, group in groups.items():
+            shared = [f'{group}_scale', f'{group}_zero_point']
+            to_bytes = _node('QuantizeLinear', [name, *shared])
+            back = _node('DequantizeLinear', [to_bytes.output[0], *shared])
+            producer = self.producers.get(name)
+            self.behind[producer.name if producer else ''] += [to_bytes, back]
+            read[name] = back.output[0]
+        for node in self.graph.node:
+            if node.name in self.dense:
+                node.input[:] = [read.get(name, name) for name in node.input]
+
+    def _initializer(self, name: str, value: np.ndarray) -> None:
+        from onnx import numpy_helper
+
+        self.graph.initializer.append(numpy_helper.from_array(value, name))
+
+    def finish(self) -> None:
+        """Write the new nodes where they belong, and drop the weights that nobody reads."""
+        nodes = self.behind['']
+        for node in self.graph.node:
+            nodes += [*self.before[node.name], node, *self.behind[node.name]]
+        read = {name for node in nodes for name in node.input}
+        kept = [entry for entry in self.graph.initializer if entry.name in read]
+        del self.graph.node[:], self.graph.initializer[:]
+        self.graph.node.extend(nodes)
+        self.graph.initializer.extend(kept)
+
+
+def _node(kind: str, reads: Sequence[str], axis: int | None = None) -> 'NodeProto':
+    """A node that is called as its output."""
+    from onnx import helper
+
+    name = f'{reads[0]}_{kind}'
+    node = helper.make_node(kind, reads, [name], name=name)
+    if axis is not None:
+        node.attribute.append(helper.make_attribute('axis', axis))
+    return node

@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 
 from lighthead import Detector
 from lighthead.commands.export_job import export, int8_report
-from lighthead.deploy.quantise import dense_nodes, float_operations
+from lighthead.deploy.quantised_tensors import dense_nodes
 from lighthead.errors import UserError
 from lighthead.evaluation.accuracy import Measured
 from lighthead.inference.calibration import calibration_files, calibration_inputs
 from lighthead.inference.preprocess import Preprocess
+from lighthead.inference.runtimes.openvino_backend import split
 
 from ..command_line import parse
 from ..small_detector import CATEGORY_IDS, CLASSES
@@ -85,39 +87,25 @@ def test_onnx_runtime(checkpoint, data_root, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_nncf(checkpoint, data_root, tmp_path, capsys):
+def test_openvino(checkpoint, data_root, tmp_path, capsys):
     need('openvino')
-    pytest.importorskip('nncf', reason="nncf is not installed: pip install 'lighthead[openvino]'")
     import openvino as ov
 
     out = tmp_path / 'int8.xml'
     export(int8_options(checkpoint, 'openvino', out, data_root))
     assert 'AP points and is' in capsys.readouterr().out
-    model = ov.Core().read_model(out)
-    quantised = {'Convolution': 0, 'GroupConvolution': 0}
-    for node in model.get_ordered_ops():
-        if node.get_type_name() in quantised:
-            source = node.input_value(0).get_node()
-            quantised[node.get_type_name()] += source.get_type_name() == 'FakeQuantize'
-    assert quantised['Convolution'] > 30
-    assert quantised['GroupConvolution'] == 0
     assert Detector(out, threads=1).classes == CLASSES
-
-
-def test_openvino_operations_that_stay_in_float(exported):
-    need('openvino')
-    path = exported('onnx')
-    import openvino as ov
-
-    model = ov.Core().read_model(path)
-    kept = set(float_operations(model))
-    kinds = {'Convolution': [], 'GroupConvolution': []}
-    for node in model.get_ordered_ops():
-        if node.get_type_name() in kinds:
-            kinds[node.get_type_name()].append(node.get_friendly_name() in kept)
-    assert sum(kinds['Convolution']) == 3  # the first, and the RPN's last two
-    assert len(kinds['Convolution']) > 30
-    assert all(kinds['GroupConvolution'])
+    core = ov.Core()
+    dense, _ = split(ov, core.read_model(out))
+    compiled = core.compile_model(dense, 'CPU', dict(INFERENCE_PRECISION_HINT='f32'))
+    kinds = Counter()
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        info = node.get_rt_info()
+        kinds[info['layerType'].astype(str), info['runtimePrecision'].astype(str)] += 1
+    assert kinds['Convolution', 'f32'] == 2  # the RPN's last
+    assert kinds['Convolution', 'u8'] > 70
+    assert kinds['FakeQuantize', 'f32'] == 1  # the images; all others go into a convolution
+    assert kinds['Concatenation', 'f32'] == kinds['Split', 'f32'] == 0
 
 
 def test_loss_above_one_point_is_called_out():

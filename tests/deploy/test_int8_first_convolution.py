@@ -1,6 +1,6 @@
 """INT8 leaves the convolution that sees the images in float, whatever it is called."""
 
-from lighthead.deploy.quantise import first_convolutions
+from lighthead.deploy.quantise_onnxruntime import first_convolutions
 
 from .conftest import need
 
