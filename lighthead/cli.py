@@ -44,6 +44,7 @@ EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141
 """As a shell has it: 128 and the number of the signal."""
 OF_THE_PATH = frozenset(
     (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EROFS, errno.ELOOP)
+    + (errno.EEXIST,)
 )
 """What is wrong with a file's name or place, whatever command was given it."""
 

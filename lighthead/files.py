@@ -31,13 +31,19 @@ def temporary_path(path: str | os.PathLike, suffix: str = '') -> Path:
     ``suffix`` is for libraries that choose the format by it.
 
     Raises:
-        IsADirectoryError: if ``path`` is ``.`` or ``/``.
+        OSError: if ``path`` is ``.`` or ``/``, or a device, pipe or socket, which would be lost.
     """
     path = Path(path)
     if not path.name:
         raise IsADirectoryError(errno.EISDIR, 'Is a directory', str(path))
+    if os.path.lexists(path) and not _replaceable(path.lstat().st_mode):
+        raise FileExistsError(errno.EEXIST, 'Not a regular file', str(path))
     ending = f'.{next(_counter)}.{os.getpid()}.tmp{suffix}'
     return path.with_name(fitting_name('.' + path.name, ending))
+
+
+def _replaceable(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)
 
 
 def fitting_name(stem: str, ending: str) -> str:

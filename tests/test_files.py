@@ -139,3 +139,12 @@ def test_threads_write_the_same_file(tmp_path):
 )
 def test_printable(name, expected):
     assert printable(name) == expected
+
+
+def test_pipes_and_devices_are_never_replaced(tmp_path):
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError, match='Not a regular file'):
+        write_bytes_file(b'x', pipe)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

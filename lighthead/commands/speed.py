@@ -36,6 +36,10 @@ WIDTH = 160
 """Of tables that go to a file or a pipe."""
 
 
+LARGEST_SIDE = 16384
+"""Pixels of an image's sides."""
+
+
 def height_width(text: str) -> tuple[int, int]:
     """``224``, or ``HxW`` such as ``480x640``."""
     parts = text.lower().split('x')
@@ -44,6 +48,8 @@ def height_width(text: str) -> tuple[int, int]:
     height, width = int(parts[0]), int(parts[-1])
     if min(height, width) < 32:
         raise argparse.ArgumentTypeError(f'{text!r} is too small: sides of 32 pixels at the least')
+    if max(height, width) > LARGEST_SIDE:
+        raise argparse.ArgumentTypeError(f'{text!r:.100} is too large: sides up to {LARGEST_SIDE}')
     return height, width
 
 

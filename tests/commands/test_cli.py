@@ -30,6 +30,7 @@ MISTAKES = [
     (['infer', 'a', 'b', '--threads', '1000000'], 'is not a whole number from 1 to 1024'),
     (['infer', 'a', 'b', '--pred-score-thr', '2'], "'2' is not a number from 0 to 1"),
     (['export', 'a', '--out', 'b', '--format', 'tf'], "invalid choice: 'tf'"),
+    (['complexity', 'a', '--shape', '9' * 30], 'is too large: sides up to 16384'),
     (['speed', 'table8', '--tread', '1'], 'did you mean --threads?'),
 ]
 
