@@ -1,18 +1,18 @@
 """Chains of one convolution of the network as ONNX graphs; convolutions.py times them."""
 
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from lighthead.deploy.export_onnx import OPSET
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 CHAINS = (4, 12)
 """Lengths: the difference is the layer's own time, without input and output."""
-OPERATORS: dict[str, tuple[str, dict[str, float]]] = {
+OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     'ReLU': ('Relu', {}),
     'LeakyReLU': ('LeakyRelu', dict(alpha=0.1)),
 }
@@ -64,12 +64,13 @@ def chain(layer: Layer, length: int, activation: str) -> 'ModelProto':
 
     rng = np.random.default_rng(0)
     kind, attributes = OPERATORS[activation]
-    geometry = dict(
+    geometry: dict[str, Any] = dict(
         pads=[side // 2 for side in layer.kernel] * 2,
         group=layer.channels if layer.depthwise else 1,
     )
     shape = (layer.channels, layer.inputs, *layer.kernel)
-    nodes, constants, last = [], [], 'images'
+    nodes: list[NodeProto] = []
+    constants, last = [], 'images'
     for index in range(length):
         weights = rng.standard_normal(shape) * (2 / prod(shape[1:])) ** 0.5
         bias = rng.standard_normal(layer.channels) * 0.1
