@@ -9,6 +9,7 @@ from mmdet.models.detectors import BaseDetector
 from lighthead.checkpoint.preprocess_settings import PreprocessSettings
 from lighthead.commands.export_job import load_for_export, write_export
 from lighthead.deploy.metadata import ExportMeta
+from lighthead.deploy.model_settings import read_settings
 
 from ..command_line import parse
 from ..small_detector import small_config, write_checkpoint
@@ -39,6 +40,7 @@ def write_all(model: BaseDetector, folder: Path) -> list[tuple[Path, str, str]]:
         classes=[f'class {label}' for label in range(count)],
         category_ids=list(range(count)),
         preprocess=PreprocessSettings(scale=(160, 128), pad_divisor=32),
+        settings=read_settings(model),
     )
     files = []
     backends = dict(onnx='onnxruntime', openvino='openvino', ncnn='ncnn', torch='torch')
