@@ -17,7 +17,7 @@ from .fake_detector import write_images
 
 SCRIPT = Path(__file__).with_name('fake_detector.py')
 KILLS = int(os.environ.get('LIGHTHEAD_KILLS', '6'))
-IMAGES = 40 * KILLS
+IMAGES = 80 * KILLS
 PER_IMAGE = 0.01
 DEADLINE = 300
 
