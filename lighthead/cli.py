@@ -43,8 +43,8 @@ EXIT_CODES = 'exit codes: 0 success, 1 internal error (please report), 2 invalid
 EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141
 """As a shell has it: 128 and the number of the signal."""
 OF_THE_PATH = frozenset(
-    (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EROFS, errno.ELOOP)
-    + (errno.EEXIST,)
+    getattr(errno, name)
+    for name in ('EACCES', 'EEXIST', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOTDIR', 'EROFS')
 )
 """What is wrong with a file's name or place, whatever command was given it."""
 
