@@ -32,6 +32,17 @@ def set_console_level(logger: MMLogger, level: int) -> None:
             handler.setLevel(max(level, logging.ERROR * (not is_main_process())))
 
 
+def keep_log_files_open(logger: MMLogger) -> None:
+    """Let nobody close the log files: ``logging.config`` closes every handler that it finds.
+
+    A server (uvicorn) or a tracker (MLflow) of the same process calls it, and mmengine's
+    file handlers, opened to write anew, do not open again.
+    """
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.close = handler.flush  # type: ignore[method-assign]
+
+
 class ConsoleHook(Hook):
     """Prints progress: on a terminal in one line that is rewritten, else at each log interval.
 

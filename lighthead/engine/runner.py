@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lighthead.engine.checkpointing import CheckpointingRunner
-from lighthead.engine.console import ConsoleHook, set_console_level
+from lighthead.engine.console import ConsoleHook, keep_log_files_open, set_console_level
 from lighthead.engine.curves import CurvesHook
 from lighthead.engine.disk import disk_errors_reported, prepare_work_dir
 from lighthead.engine.optimizer_steps import OptimizerStepSchedulerHook, in_steps
@@ -100,6 +100,7 @@ class LightHeadRunner(CheckpointingRunner):
         """As mmengine's; below warnings, a training's messages go to the log file only."""
         logger = super().build_logger(*args, **kwargs)
         set_console_level(logger, logging.WARNING)
+        keep_log_files_open(logger)
         return logger
 
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:

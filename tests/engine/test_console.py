@@ -1,10 +1,12 @@
 """What a training prints, draws and leaves in its log."""
 
 import json
+import logging.config
 import time
 from pathlib import Path
 
 import pytest
+from mmdet.registry import MODELS
 from PIL import Image
 
 from lighthead.engine.console import ConsoleHook
@@ -41,6 +43,17 @@ def test_a_training_prints_few_lines(toy, tmp_path: Path, capfd) -> None:
     assert 'Saved epoch_2.pth' in log
     assert 'System environment' in log
     assert 'Epoch(train)' in log
+
+
+def test_logging_set_up_by_others_does_not_end_the_log(toy, tmp_path: Path) -> None:
+    """As a server or a tracker of the same process does; models built later log there too."""
+    cfg = toy.make_cfg(work_dir=tmp_path)
+    cfg.log_level, cfg.visualizer.vis_backends = 'INFO', LOCAL
+    runner = toy.RUNNERS.build(cfg)
+    logging.config.dictConfig({'version': 1, 'disable_existing_loggers': False})
+    MODELS.build(cfg.model).init_weights()
+    runner.logger.info('after the others')
+    assert 'after the others' in Path(runner.logger.log_file).read_text()
 
 
 def test_a_terminal_has_one_progress_line(toy, tmp_path: Path, capfd, monkeypatch) -> None:
