@@ -10,16 +10,12 @@ can go when mmdet no longer imports scikit-learn at once.
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from importlib.abc import Loader  # importing it takes longer than all the rest
-else:
-    Loader = object
+from lighthead.compat.wrapped_import import WrappingFinder
 
 READERS = (
     'mmdet.models.dense_heads.paa_head',
@@ -48,8 +44,13 @@ class StandIn(ModuleType):
         return call
 
 
+def reader_finder() -> WrappingFinder:
+    """Has :data:`READERS` executed with stand-ins."""
+    return WrappingFinder(READERS, stand_ins)
+
+
 @contextmanager
-def stand_ins() -> Iterator[None]:
+def stand_ins(_reader: str) -> Iterator[None]:
     """Where scikit-learn is installed and not imported yet, imports find stand-ins meanwhile."""
     if 'sklearn' in sys.modules or importlib.util.find_spec('sklearn') is None:
         yield
@@ -66,36 +67,3 @@ def stand_ins() -> Iterator[None]:
         for name, module in modules.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
-
-
-class ReaderFinder:
-    """Has the other finders look for :data:`READERS`, and executes them with stand-ins."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name not in READERS:
-            return None
-        others = (finder for finder in sys.meta_path if finder is not self)
-        specs = (finder.find_spec(name, path, target) for finder in others)
-        spec = next((spec for spec in specs if spec is not None), None)
-        if spec is not None and spec.loader is not None:
-            spec.loader = ReaderLoader(spec.loader)
-        return spec
-
-
-class ReaderLoader(Loader):
-    """Loads a module with the loader that belongs to it."""
-
-    def __init__(self, loader: Loader) -> None:
-        self.loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = self.loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self.loader
-        with stand_ins():
-            self.loader.exec_module(module)

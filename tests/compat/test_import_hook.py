@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from lighthead.compat import import_hook
+from lighthead.compat.wrapped_import import WrappingFinder
 
 NAMES = """
 from mmdet.registry import DATASETS, HOOKS, METRICS, MODELS, OPTIM_WRAPPERS, RUNNERS
@@ -80,7 +81,7 @@ def test_a_compiled_extension_comes_first(tmp_path, monkeypatch):
 
 
 def test_other_modules_are_left_alone():
-    finder = import_hook.FollowUpFinder()
+    finder = WrappingFinder(('mmdet',), import_hook.followed_up)
     assert finder.find_spec('mmdet.apis', None) is None
     assert import_hook.ExtensionFinder().find_spec('mmcv.ops', None) is None
     assert isinstance(sys.modules['mmcv._ext'], ModuleType)
