@@ -11,6 +11,7 @@ from lighthead.checkpoint.preprocess_settings import PreprocessSettings
 from lighthead.commands import export_job as command
 from lighthead.commands.export_job import export, load_for_export, write_export
 from lighthead.deploy.check_export import CASES, check_export
+from lighthead.deploy.eager_suppression import eager_detector
 from lighthead.deploy.metadata import ExportMeta, dense_outputs
 from lighthead.errors import UserError
 from lighthead.inference.runtimes.exported import open_exported
@@ -31,6 +32,22 @@ def test_agrees_with_torch(name, backend, exported, detector_model):
     assert len(results) == len(CASES) + 1
     assert all(result.ok for result in results.values()), {k: str(v) for k, v in results.items()}
     assert sum(result.total for result in results.values()) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('name', 'backend'), RUNTIMES[-1:] + RUNTIMES[:1])
+def test_images_with_one_detection_or_none(name, backend, checkpoint, detector_model, tmp_path):
+    need(name)
+    images = torch.rand(1, 3, 128, 160) * 255
+    sizes = torch.tensor([[128.0, 160.0]])
+    scores = eager_detector(detector_model)(images, sizes).scores[0]
+    for count, least in enumerate((scores[0] + 0.01, scores[:2].mean())):
+        args = parse('export', checkpoint, format=name, out='unused', score_thr=least.item())
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        path = write_export(*load_for_export(args), name, folder)
+        runtime, _ = open_exported(path, backend, threads=1, trust=True)
+        assert [len(found.scores) for found in runtime(images, sizes)] == [count]
 
 
 def test_only_standard_onnx_operators(exported):
