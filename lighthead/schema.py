@@ -5,6 +5,7 @@ error, and so are values of another type: nothing is converted, except that a li
 tuple, because JSON has no tuples. Infinity and NaN are refused.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self, TypeVar
 
@@ -86,7 +87,7 @@ def refusal(error: ValueError, what: str) -> UserError:
 
 def field_path(loc: Sequence[str | int]) -> list[str]:
     """The names of fields on the way to a fault, without the types of unions between them."""
-    return [str(part) for part in loc if not str(part)[:1].isupper()]
+    return [str(part) for part in loc if re.fullmatch(r'(?![A-Z])\w+', str(part))]
 
 
 def shown(value: Any) -> str:

@@ -65,7 +65,7 @@ def prepare(args: Namespace) -> CheckedRun:
 
 def evaluate(run: CheckedRun, trust: bool) -> dict[str, float]:
     """Run the test, and write its figures to ``metrics.json``."""
-    with leaving_together(), naming_mistakes(run):
+    with naming_mistakes(run), leaving_together():
         runner = build(run)
         runner.trust_checkpoint = trust
         metrics = runner.test()

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
+from mmengine.model import BaseModule
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -13,12 +15,19 @@ from lighthead.errors import UserError
 
 BUILDERS = {
     # function of mmengine that builds from a config: the variable that holds it
+    'build_runner_from_cfg': 'cfg',
     'build_from_cfg': 'cfg',
     'build_dataloader': 'dataloader',
+    'build_evaluator': 'evaluator',
+    'build_train_loop': 'loop',
+    'build_val_loop': 'loop',
     'build_optim_wrapper': 'cfg',
+    'build_param_scheduler': 'scheduler',
+    'initialize': 'init_cfg',
+    'init_weights': 'self',
 }
-MISTAKES = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What classes raise for values that they do not take."""
+WORDS = 500
+"""Characters of an error that are repeated; some print the whole network."""
 
 
 def build(run: CheckedRun) -> Runner:
@@ -27,15 +36,8 @@ def build(run: CheckedRun) -> Runner:
     Raises:
         UserError: a value of the config is none that the runner takes.
     """
-    try:
+    with naming_mistakes(run):
         return RUNNERS.build(run.cfg)
-    except MISTAKES as error:
-        if _built_last(error.__traceback__) is not None:
-            raise  # naming_mistakes() names the part
-        raise UserError(
-            f'The config cannot be built with these values ({type(error).__name__}: {error}): '
-            'correct the config or --cfg-options.'
-        ) from error
 
 
 @contextmanager
@@ -43,43 +45,60 @@ def naming_mistakes(run: CheckedRun) -> Iterator[None]:
     """Report a value that a class does not take as the user's mistake, with its key.
 
     The runner builds data sets, optimizer and hooks when they are needed, so
-    this goes around the whole run; errors outside of building pass unchanged.
+    this goes around the whole run. Whatever a constructor raises counts; errors outside of
+    building, and memory that runs out, pass unchanged.
 
     Raises:
         UserError: building something from the config failed.
     """
     try:
         yield
-    except MISTAKES as error:
-        node = _built_last(error.__traceback__)
-        if node is None:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        parts = _being_built(error.__traceback__)
+        if not parts:
             raise
-        name = node.get('type')
-        where = next(_paths(run.cfg.to_dict(), name), None) if isinstance(name, str) else None
         raise UserError(
-            f'{where or "The config"}{f" ({name})" if name else ""} cannot be built with these '
-            f'values ({type(error).__name__}: {error}): correct the config or --cfg-options.'
+            f'{_name(run.cfg.to_dict(), parts)} cannot be built with these values '
+            f'({type(error).__name__}: {str(error)[:WORDS]}): correct the config or --cfg-options.'
         ) from error
 
 
-def _built_last(trace: TracebackType | None) -> Mapping | None:
-    """The part of the config that was being built when an error was raised, if any was."""
-    node = None
+def _being_built(trace: TracebackType | None) -> list[Any]:
+    """The parts of the config that were being built when an error was raised, the inner first."""
+    parts: list[Any] = []
     while trace is not None:
         code = trace.tb_frame.f_code
         if code.co_name in BUILDERS and 'mmengine' in code.co_filename:
-            node = trace.tb_frame.f_locals.get(BUILDERS[code.co_name], node)
+            part = trace.tb_frame.f_locals.get(BUILDERS[code.co_name])
+            parts.insert(0, part.init_cfg if isinstance(part, BaseModule) else part)
         trace = trace.tb_next
-    return node if isinstance(node, Mapping) else None
+    return parts
 
 
-def _paths(node: object, name: str, path: str = '') -> Iterator[str]:
-    """Dotted paths of the dicts with ``type=name``."""
-    if isinstance(node, Mapping):
-        if node.get('type') == name:
-            yield path
-        for key, value in node.items():
-            yield from _paths(value, name, f'{path}.{key}' if path else key)
-    elif isinstance(node, list | tuple):
-        for number, item in enumerate(node):
-            yield from _paths(item, name, f'{path}.{number}')
+def _name(cfg: Mapping, parts: list[Any]) -> str:
+    """The key of the innermost part that is in the config, as it is or by its type."""
+    places = list(_places(cfg))
+    for part in parts:
+        kind = _type(part)
+        same = [path for path, node in places if part and node == part]
+        alike = [path for path, node in places if kind and _type(node) == kind]
+        if same or alike:
+            return f'{(same or alike)[0]}{f" ({kind})" if kind else ""}'
+    return 'The config'
+
+
+def _type(node: object) -> str | None:
+    kind = node.get('type') if isinstance(node, Mapping) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _places(node: object, path: str = '') -> Iterator[tuple[str, Mapping | list | tuple]]:
+    """All dicts and lists inside a config, with their dotted paths."""
+    if not isinstance(node, Mapping | list | tuple):
+        return
+    if path:
+        yield path, node
+    for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+        yield from _places(value, f'{path}.{key}' if path else str(key))

@@ -4,7 +4,7 @@ Values inside a ``type`` are its class's own; what it does not take is reported 
 (:func:`lighthead.config.build.naming_mistakes`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from mmengine.config import Config
@@ -26,6 +26,18 @@ class Kinds(BaseModel):
     model_config = ConfigDict(strict=True, extra='allow')
 
 
+class MetaInfo(Kinds):
+    """What a data set is of."""
+
+    classes: str | Sequence[str] | None = None
+
+
+class Step(Kinds):
+    """A step of a pipeline."""
+
+    type: Name | Callable[..., Any]
+
+
 class DataSet(Kinds):
     """A data set, or a wrapper around one."""
 
@@ -33,9 +45,11 @@ class DataSet(Kinds):
     ann_file: Name | None = None
     data_root: str | None = None
     data_prefix: dict[str, str | None] | None = None
-    metainfo: Dict | None = None
-    pipeline: list[Dict] | tuple[Dict, ...] | None = None
+    metainfo: MetaInfo | None = None
+    pipeline: list[Step] | tuple[Step, ...] | None = None
     indices: int | list[int] | None = None
+    dataset: 'DataSet | None' = None
+    datasets: 'list[DataSet] | None' = None
 
 
 class Loader(Kinds):
@@ -77,12 +91,49 @@ class OptimWrapper(Kinds):
     clip_grad: Dict | None = None
 
 
+class Evaluator(Kinds):
+    """A metric."""
+
+    ann_file: Name | None = None
+
+
+class Norm(Kinds):
+    """A normalisation layer."""
+
+    requires_grad: bool = True
+
+
+class Backbone(Kinds):
+    """A backbone, as far as its weights are concerned."""
+
+    type: Name
+    init_cfg: Dict | list[Dict] | None = None
+    norm_cfg: Norm | None = None
+    act_cfg: Dict | None = None
+
+
+class Preprocessor(Kinds):
+    """From images to a batch."""
+
+    mean: Sequence[float | int] | None = None
+    std: Sequence[float | int] | None = None
+
+
+class Head(Kinds):
+    """A head, as far as its checkpoint describes it."""
+
+    loss_cls: Dict | None = None
+    bbox_head: 'Head | list[Head] | None' = None
+
+
 class Model(Kinds):
     """A detector or classifier; its parts check themselves."""
 
     type: Name
-    backbone: Dict | None = None
-    data_preprocessor: Dict | None = None
+    backbone: Backbone | None = None
+    rpn_head: Head | None = None
+    roi_head: Head | None = None
+    data_preprocessor: Preprocessor | None = None
     test_cfg: Dict | None = None
     train_cfg: Dict | None = None
 
@@ -97,8 +148,8 @@ class Settings(Kinds):
     train_cfg: Loop | None = None
     val_cfg: Dict | None = None
     test_cfg: Dict | None = None
-    val_evaluator: Dict | list[Dict] | None = None
-    test_evaluator: Dict | list[Dict] | None = None
+    val_evaluator: Evaluator | list[Evaluator] | None = None
+    test_evaluator: Evaluator | list[Evaluator] | None = None
     optim_wrapper: OptimWrapper | None = None
     param_scheduler: Dict | list[Dict] | None = None
     auto_scale_lr: Dict | None = None

@@ -24,6 +24,16 @@ ODD = [
     ('val_evaluator', 3),
     ('custom_hooks', {}),
     ('work_dir', 10**9),
+    ('val_evaluator.ann_file', 1e308),
+    ('test_evaluator.ann_file', 10**18),
+    ('model.backbone.norm_cfg.requires_grad', 5),
+    ('model.backbone.init_cfg', 'x'),
+    ('model.rpn_head.loss_cls', 'x'),
+    ('model.data_preprocessor.mean', 3),
+    ('train_dataloader.dataset.metainfo', dict(classes=3)),
+    ('train_dataloader.dataset.dataset', dict(type='CocoDataset', ann_file=3)),
+    ('train_dataloader.dataset.pipeline', [dict(type=3)]),
+    ('param_scheduler', [3]),
 ]
 
 
@@ -41,4 +51,11 @@ def test_another_kind_is_named(key, value):
         node = node.setdefault(name, {})
     node[last] = value
     with pytest.raises(UserError, match=f'The config is refused: {key}'):
+        check_kinds(cfg)
+
+
+def test_the_kinds_that_would_do_are_no_part_of_the_key():
+    cfg = Config.fromfile(config_folder() / 'lighthead_shufflev2star_demo.py')
+    cfg.param_scheduler = 3
+    with pytest.raises(UserError, match='The config is refused: param_scheduler=3:'):
         check_kinds(cfg)
