@@ -1,10 +1,11 @@
 """Step 3, build: the runner of a checked config."""
 
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
+from mmengine.hooks import Hook
 from mmengine.model import BaseModule
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -25,6 +26,7 @@ BUILDERS = {
     'build_param_scheduler': 'scheduler',
     'initialize': 'init_cfg',
     'init_weights': 'self',
+    'before_run': 'self',
 }
 WORDS = 500
 """Characters of an error that are repeated; some print the whole network."""
@@ -56,7 +58,7 @@ def naming_mistakes(run: CheckedRun) -> Iterator[None]:
     except (UserError, MemoryError):
         raise
     except Exception as error:
-        parts = _being_built(error.__traceback__)
+        parts = _being_built(error)
         if not parts:
             raise
         raise UserError(
@@ -65,16 +67,26 @@ def naming_mistakes(run: CheckedRun) -> Iterator[None]:
         ) from error
 
 
-def _being_built(trace: TracebackType | None) -> list[Any]:
-    """The parts of the config that were being built when an error was raised, the inner first."""
+def _being_built(error: BaseException | None) -> list[Any]:
+    """The parts of the config that were being built when an error was raised, the inner first.
+
+    mmengine raises some errors again (``call_hook``): the first one's frames say what was built.
+    """
     parts: list[Any] = []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if code.co_name in BUILDERS and 'mmengine' in code.co_filename:
-            part = trace.tb_frame.f_locals.get(BUILDERS[code.co_name])
-            parts.insert(0, part.init_cfg if isinstance(part, BaseModule) else part)
-        trace = trace.tb_next
+    while error is not None and not parts:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            code = frame.f_code
+            if code.co_name in BUILDERS and 'mmengine' in code.co_filename:
+                parts.insert(0, _part(frame.f_locals.get(BUILDERS[code.co_name])))
+        error = error.__context__
     return parts
+
+
+def _part(value: Any) -> Any:
+    """What of the config a builder's variable stands for."""
+    if isinstance(value, Hook):
+        return dict(type=type(value).__name__)
+    return value.init_cfg if isinstance(value, BaseModule) else value
 
 
 def _name(cfg: Mapping, parts: list[Any]) -> str:

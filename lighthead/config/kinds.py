@@ -91,6 +91,13 @@ class OptimWrapper(Kinds):
     clip_grad: Dict | None = None
 
 
+class AutoScaleLr(Kinds):
+    """Which batch size the learning rate is for."""
+
+    enable: bool = False
+    base_batch_size: Positive | None = None
+
+
 class Evaluator(Kinds):
     """A metric."""
 
@@ -152,7 +159,7 @@ class Settings(Kinds):
     test_evaluator: Evaluator | list[Evaluator] | None = None
     optim_wrapper: OptimWrapper | None = None
     param_scheduler: Dict | list[Dict] | None = None
-    auto_scale_lr: Dict | None = None
+    auto_scale_lr: AutoScaleLr | None = None
     default_hooks: dict[str, Dict | None] | None = None
     custom_hooks: list[Dict] | None = None
     visualizer: Dict | None = None

@@ -1,12 +1,15 @@
 """Values that a class does not take end in one error message with their key."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmdet.registry import HOOKS
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseModule
 from mmengine.registry import Registry
+from mmengine.runner import Runner
 from torch.nn import Conv2d
 
 from lighthead.config.build import WORDS, build, naming_mistakes
@@ -77,6 +80,18 @@ def test_the_kind_of_initial_weights_is_named():
     run = checked(head=dict(init_cfg=init_cfg))
     with pytest.raises(UserError, match=r'^head\.init_cfg \(Normal\)'), naming_mistakes(run):
         module.init_weights()
+
+
+def test_the_hook_that_builds_before_the_run_is_named():
+    """mmengine's ``call_hook`` raises a TypeError again, without where it came from."""
+    hook = EMAHook(ema_type='ExponentialMovingAverage', odd=1)
+    runner = SimpleNamespace(hooks=[hook], _hooks=[hook], model=Conv2d(1, 1, 1))
+    run = checked(custom_hooks=[dict(type='EMAHook', odd=1)])
+    with (
+        pytest.raises(UserError, match=r'^custom_hooks\.0 \(EMAHook\) .*argument .odd'),
+        naming_mistakes(run),
+    ):
+        Runner.call_hook(runner, 'before_run')
 
 
 def test_a_long_error_is_cut():

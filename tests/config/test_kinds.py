@@ -34,6 +34,7 @@ ODD = [
     ('train_dataloader.dataset.dataset', dict(type='CocoDataset', ann_file=3)),
     ('train_dataloader.dataset.pipeline', [dict(type=3)]),
     ('param_scheduler', [3]),
+    ('auto_scale_lr.base_batch_size', [4]),
 ]
 
 
