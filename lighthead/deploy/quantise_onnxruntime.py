@@ -5,8 +5,10 @@ ReLU. In float stay the first convolution, the depthwise ones (ONNX Runtime 1.31
 them all the same when it loads the file), the RPN's last, and everything behind the convolutions.
 """
 
+import contextlib
+import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 QUANTISED = ('Conv', 'Concat', 'MaxPool', 'Reshape', 'Relu', 'Slice', 'Split', 'Transpose')
 """ONNX operators that a quantised tensor may pass through."""
+ADVICE = 'Please consider'
+"""Begins ONNX Runtime's advice to run its own shape inference and optimiser first. The file has
+its shapes, and is optimised when it is loaded."""
 
 
 def quantise_onnx(
@@ -46,20 +51,38 @@ def quantise_onnx(
     excluded = float_nodes(model, nodes)
     chosen = [n.name for n in nodes if n.op_type in QUANTISED and n.name not in excluded]
     out = path / 'int8.onnx'
-    quantize_static(
-        model,
-        out,
-        _reader(inputs),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=list(QUANTISED),
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_quantize=chosen,
-        calibrate_method=CalibrationMethod.MinMax,
-        extra_options={'ActivationSymmetric': False, 'QuantizeBias': True},
-    )
+    with _without_advice():
+        quantize_static(
+            model,
+            out,
+            _reader(inputs),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTISED),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_quantize=chosen,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={'ActivationSymmetric': False, 'QuantizeBias': True},
+        )
     return onnx.load(str(out))
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """Drop :data:`ADVICE` from the root logger, and the handler that its first message installs."""
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    root.addFilter(_is_no_advice)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_no_advice)
+        root.handlers[:] = handlers
+
+
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(ADVICE)
 
 
 def _reader(inputs: Sequence[dict[str, np.ndarray]]) -> 'CalibrationDataReader':
