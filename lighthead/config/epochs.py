@@ -1,5 +1,7 @@
 """The length of a training: the flag ``--epochs``, and steps."""
 
+from typing import Any
+
 from mmengine.config import Config
 
 from lighthead.errors import UserError
@@ -7,15 +9,16 @@ from lighthead.errors import UserError
 
 def set_epochs(cfg: Config, value: int) -> None:
     """Another number of epochs; what schedules count in epochs moves in proportion."""
-    loop = cfg.train_cfg
-    if 'max_epochs' not in loop:
-        counted = next((key for key in loop if key.startswith('max_')), 'no epochs')
+    loop: Any = cfg.get('train_cfg') or {}
+    if not loop.get('max_epochs'):
+        counted = next((key for key in loop if key.startswith('max_') and loop[key]), 'no epochs')
         raise UserError(
             f'--epochs: the config counts {counted}: --cfg-options train_cfg.{counted}=N.'
         )
     ratio = value / loop.max_epochs
     loop.max_epochs = value
-    for scheduler in cfg.param_scheduler:
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in [schedulers] if isinstance(schedulers, dict) else schedulers:
         if not scheduler.get('by_epoch', True):
             continue
         for key in ('begin', 'end', 'T_max'):

@@ -157,13 +157,13 @@ def set_batch_size(cfg: Config, value: int) -> None:
 def set_lr(cfg: Config, value: float) -> None:
     """Another learning rate, as it is used: it is not scaled to the batch size."""
     cfg.optim_wrapper.optimizer.lr = value
-    if 'auto_scale_lr' in cfg:
+    if cfg.get('auto_scale_lr'):
         cfg.auto_scale_lr.enable = False
 
 
 def set_auto_scale_lr(cfg: Config, value: bool) -> None:
     """Scale the learning rate from ``auto_scale_lr.base_batch_size`` to the batch size."""
-    if 'auto_scale_lr' not in cfg:
+    if not cfg.get('auto_scale_lr'):
         raise UserError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size.')
     cfg.auto_scale_lr.enable = True
 
@@ -188,12 +188,13 @@ def set_amp(cfg: Config, value: bool) -> None:
 
 def set_ema(cfg: Config, value: float) -> None:
     """Average the weights, with this momentum per optimizer step."""
-    cfg.custom_hooks.append(dict(type='OptimizerStepEMAHook', momentum=value))
+    hook = dict(type='OptimizerStepEMAHook', momentum=value)
+    cfg.custom_hooks = [*(cfg.get('custom_hooks') or ()), hook]
 
 
 def set_no_report(cfg: Config, value: bool) -> None:
     """No page on the best validation at the end of the training."""
-    cfg.default_hooks.pop('report', None)
+    (cfg.get('default_hooks') or {}).pop('report', None)
 
 
 FLAGS: dict[str, Callable[..., None]] = {

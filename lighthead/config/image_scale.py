@@ -43,8 +43,16 @@ def input_side(cfg: Config) -> int | None:
 
 
 def _resize_of(pipelines: Sequence[Any]) -> tuple[int, int] | None:
-    scales = (t['scale'] for t in _transforms(pipelines) if t.get('type') in RESIZES)
-    return next((tuple(scale) for scale in scales), None)
+    scales = (t.get('scale') for t in _transforms(pipelines) if t.get('type') in RESIZES)
+    return next((size for scale in scales if (size := _size(scale))), None)
+
+
+def _size(scale: object) -> tuple[int, int] | None:
+    """A Resize's scale, where it is one (width, height): it may be a number, or two sizes."""
+    match scale:
+        case [int(width), int(height)] if width > 0 and height > 0:
+            return width, height
+    return None
 
 
 def _pipelines(cfg: Mapping, names: Sequence[str]) -> list[Any]:

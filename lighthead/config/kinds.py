@@ -17,6 +17,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Dict = dict[str, Any]
 Number = Annotated[int, Field(ge=0, le=2**31)]
 Positive = Annotated[int, Field(ge=1, le=2**31)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Level = Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
 
 
@@ -91,6 +92,16 @@ class OptimWrapper(Kinds):
     clip_grad: Dict | None = None
 
 
+class Scheduler(Kinds):
+    """A schedule of the learning rate."""
+
+    by_epoch: bool = True
+    begin: Finite | None = None
+    end: Finite | None = None
+    T_max: Finite | None = None
+    milestones: Sequence[Finite] | None = None
+
+
 class AutoScaleLr(Kinds):
     """Which batch size the learning rate is for."""
 
@@ -158,7 +169,7 @@ class Settings(Kinds):
     val_evaluator: Evaluator | list[Evaluator] | None = None
     test_evaluator: Evaluator | list[Evaluator] | None = None
     optim_wrapper: OptimWrapper | None = None
-    param_scheduler: Dict | list[Dict] | None = None
+    param_scheduler: Scheduler | list[Scheduler] | None = None
     auto_scale_lr: AutoScaleLr | None = None
     default_hooks: dict[str, Dict | None] | None = None
     custom_hooks: list[Dict] | None = None

@@ -14,6 +14,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 from lighthead.config.keys import check_option_keys
+from lighthead.config.kinds import check_kinds
 from lighthead.config.names import find_config
 from lighthead.errors import UserError
 
@@ -48,10 +49,12 @@ def read(
         cfg_options: Dotted keys and their values.
 
     Raises:
-        UserError: the file is missing or broken, or an option does not fit it.
+        UserError: the file is missing or broken, a value in it is of another kind than whoever
+            reads it expects, or an option does not fit it.
     """
     path = find_config(name)
     cfg = read_file(path)
+    check_kinds(cfg)
     return RunConfig(cfg, path).changed(changes, cfg_options)
 
 

@@ -63,6 +63,52 @@ def test_the_schedule_follows_the_epochs(name, epochs, schedule):
     assert cfg.param_scheduler[0] == before.param_scheduler[0], 'the warm-up counts iterations'
 
 
+@pytest.mark.parametrize(
+    ('change', 'flag', 'message'),
+    [
+        (dict(train_cfg=3), dict(epochs=3), 'train_cfg=3: '),
+        (dict(train_cfg=None), dict(epochs=3), 'counts no epochs'),
+        (dict(train_cfg=dict(max_epochs=None, max_iters=9)), dict(epochs=3), 'counts max_iters'),
+        (dict(auto_scale_lr=None), dict(auto_scale_lr=True), 'no auto_scale_lr'),
+        (dict(test_dataloader=None, val_dataloader=None), dict(img_scale=[9, 9]), 'no Resize'),
+        (dict(default_hooks=[]), dict(no_report=True), r'default_hooks=list of 0: '),
+    ],
+)
+def test_a_flag_that_does_not_fit_the_config_is_refused(tmp_path, change, flag, message):
+    with pytest.raises(UserError, match=message):
+        changed(odd_config(tmp_path, change), **flag)
+
+
+@pytest.mark.parametrize(
+    ('key', 'flag'),
+    [
+        ('default_hooks', dict(no_report=True)),
+        ('custom_hooks', dict(ema=0.1)),
+        ('param_scheduler', dict(epochs=3)),
+        ('auto_scale_lr', dict(lr=0.1)),
+    ],
+)
+def test_flags_do_without_settings_that_a_config_may_lack(tmp_path, key, flag):
+    changed(odd_config(tmp_path, {key: None}), **flag)
+
+
+def test_the_size_of_the_test_is_the_first_that_is_one(tmp_path):
+    cfg = read(DEMO).cfg
+    pipeline = cfg.val_dataloader.dataset.pipeline
+    pipeline.insert(1, dict(type='Resize', scale_factor=1.0))
+    loader = cfg.val_dataloader.to_dict()
+    cfg = changed(odd_config(tmp_path, dict(val_dataloader=loader)), img_scale=[640, 400])
+    assert cfg.val_dataloader.dataset.pipeline[2].scale == (640, 400)
+
+
+def odd_config(folder: Path, change: dict) -> str:
+    """The path of the demo's config with other values at the top level."""
+    content = read(DEMO).cfg.to_dict() | change
+    path = folder / 'odd.py'
+    path.write_text('\n'.join(f'{key} = {value!r}' for key, value in content.items()))
+    return str(path)
+
+
 def test_epochs_of_a_recipe_that_counts_steps():
     with pytest.raises(UserError, match=r'train_cfg\.max_steps=N'):
         changed(PRETRAIN, epochs=3)

@@ -35,6 +35,8 @@ ODD = [
     ('train_dataloader.dataset.pipeline', [dict(type=3)]),
     ('param_scheduler', [3]),
     ('auto_scale_lr.base_batch_size', [4]),
+    ('param_scheduler', dict(end='x')),
+    ('param_scheduler', [dict(milestones=[10**400])]),
 ]
 
 

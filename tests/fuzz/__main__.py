@@ -16,7 +16,8 @@ import torch
 
 from .annotation_files import Annotations
 from .checkpoint_files import Checkpoints, Specifications, Weights
-from .command_lines import CommandLines, Configs
+from .command_lines import CommandLines
+from .config_files import Configs
 from .exported_files import ExportedFiles
 from .harness import fuzz
 from .media_files import Images, Videos

@@ -1,26 +1,21 @@
-"""Odd command lines and odd configs, given to the real ``lighthead``.
+"""Odd command lines, given to the real ``lighthead``.
 
 Commands do all that comes before their long work: a training ends at its first step; ``infer``
 runs a tiny exported detector. What they print is looked at: exit code 2 needs one error message,
 and any other code but 0 is a fault.
 """
 
-import ast
 import contextlib
-import copy
 import os
 import random
 from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-from mmengine.config import Config
-from mmengine.config import config as mmengine_config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmengine.visualization import Visualizer
-from yapf.yapflib.yapf_api import FormatCode
 
 from lighthead.cli import build_parser, main
 from lighthead.commands import export_job, test_job, train_job
@@ -34,7 +29,6 @@ from ..deploy.tiny_files import write_tiny
 from ..small_detector import write_checkpoint
 from .checkpoint_files import tiny_config
 from .harness import OUT, quiet
-from .mutations import change
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'configs' / 'lighthead_shufflev2star_demo.py'
@@ -202,55 +196,3 @@ def flags() -> dict[str, list[str]]:
         names = {text for one in parsers for text in one._option_string_actions}
         found[name] = sorted(names - {'--show', '--launcher', '--server', '--live'})
     return found
-
-
-class Configs:
-    """The demo's config with odd values, for a training that ends at its first step.
-
-    mmengine writes a config's text four times, and laying it out takes most of an input's time:
-    19 of 20 inputs only look whether it is Python.
-    """
-
-    megabytes = 3072
-    laid_out = 0.05
-
-    def __init__(self, folder: Path) -> None:
-        self.path, self.out = folder / 'odd.py', folder / OUT
-        cfg = Config.fromfile(DEMO)
-        root = f'{ROOT / "data" / "demo"}/'
-        text = cfg.pretty_text.replace("'data/demo/", f"'{root}")
-        self.content = Config.fromstring(text, '.py').to_dict()
-        for name in ('train', 'val', 'test'):
-            self.content[f'{name}_dataloader'].update(num_workers=0, persistent_workers=False)
-        refuse_long_work()
-
-    def make(self, rng: random.Random) -> None:
-        """Write the next config."""
-        content = copy.deepcopy(self.content)
-        part = rng.choice([None, 'model', *content])
-        if part is None or not isinstance(content.get(part), dict | list):
-            change(rng, content)
-        else:
-            change(rng, content[part])
-        self.kind = ''
-        lines = [f'{key} = {_literal(value)}' for key, value in content.items()]
-        lines = [line for line in lines if line.partition(' =')[0].isidentifier()]
-        self.path.write_text('\n'.join(lines), 'utf-8', 'backslashreplace')
-        self.number = rng.randrange(10**9)
-        lays_out = rng.random() < self.laid_out
-        mmengine_config.FormatCode = FormatCode if lays_out else _parsed
-
-    def read(self) -> None:
-        """Run it."""
-        tidy()
-        check_main(['train', str(self.path), '--work-dir', str(self.out / str(self.number))])
-
-
-def _parsed(text: str, **_: object) -> tuple[str, bool]:
-    """In place of yapf's ``FormatCode``: the text as it is; SyntaxError where it is not Python."""
-    ast.parse(text)
-    return text, False
-
-
-def _literal(value: object) -> str:
-    return repr(value).replace('nan', "float('nan')").replace('inf', "float('inf')")
