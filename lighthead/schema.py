@@ -82,6 +82,8 @@ def refusal(error: ValueError, what: str) -> UserError:
     reason = first['msg'].removeprefix('Value error, ')
     if not path:
         return UserError(f'{what} is refused: {reason[:300]}.')
+    if first['type'] == 'missing':
+        return UserError(f'{what} is refused: {path} is missing.')
     return UserError(f'{what} is refused: {path}={value}: {reason[:300]}.')
 
 

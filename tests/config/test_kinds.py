@@ -62,3 +62,10 @@ def test_the_kinds_that_would_do_are_no_part_of_the_key():
     cfg.param_scheduler = 3
     with pytest.raises(UserError, match='The config is refused: param_scheduler=3:'):
         check_kinds(cfg)
+
+
+def test_what_is_missing_is_named():
+    cfg = Config.fromfile(config_folder() / 'lighthead_shufflev2star_demo.py')
+    del cfg.model['type']
+    with pytest.raises(UserError, match=r'The config is refused: model\.type is missing\.'):
+        check_kinds(cfg)
