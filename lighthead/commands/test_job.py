@@ -96,6 +96,6 @@ def set_outputs(cfg: Config, out: str | None, show_dir: str | None) -> None:
     cfg.test_evaluator['out'] = out
     cfg.custom_hooks = []
     for name in ('visualization', 'report'):
-        cfg.default_hooks.pop(name, None)
+        (cfg.get('default_hooks') or {}).pop(name, None)
     if show_dir:
         cfg.custom_hooks.append(dict(type='DrawDetectionsHook', out_dir=show_dir))

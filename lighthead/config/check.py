@@ -35,6 +35,7 @@ from lighthead.engine.distributed import join_processes, restarts_processes
 from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg, start_from_detector
 from lighthead.weights.facts import ImageFacts
+from lighthead.weights.preprocessing import PREPROCESSOR
 from lighthead.weights.sources import META_KEY as FACTS_KEY
 from lighthead.zoo.locate import locate_model
 
@@ -99,7 +100,8 @@ def check_evaluation(
     cfg, folder = _start(config, work_dir, launcher)
     join_processes(cfg)
     cfg.load_from = checkpoint
-    cfg.model.backbone.init_cfg = None
+    if cfg.model.get('backbone'):
+        cfg.model.backbone.init_cfg = None
     check_datasets(cfg, ('test',))
     take_preprocessing(cfg, meta)
     return CheckedRun(cfg, folder, check_data(cfg, splits=('test',)))
@@ -192,11 +194,11 @@ def take_preprocessing(cfg: Config, meta: dict) -> None:
     if FACTS_KEY not in meta:
         return  # a detector of another project: its config says all
     facts = ImageFacts.parse(meta[FACTS_KEY], "The checkpoint's description of its images")
-    cfg.model.data_preprocessor.update(
-        mean=list(facts.mean), std=list(facts.std), bgr_to_rgb=facts.color_order == 'rgb'
-    )
-    cfg.model.data_preprocessor.pop('rgb_to_bgr', None)
-    if facts.act_cfg is not None:
+    settings = dict(cfg.model.get('data_preprocessor') or dict(type=PREPROCESSOR))
+    settings.pop('rgb_to_bgr', None)
+    taken = dict(mean=list(facts.mean), std=list(facts.std), bgr_to_rgb=facts.color_order == 'rgb')
+    cfg.model.data_preprocessor = settings | taken
+    if facts.act_cfg is not None and cfg.model.get('backbone'):
         cfg.model.backbone.act_cfg = facts.act_cfg.to_cfg()
 
 

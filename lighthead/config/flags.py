@@ -69,7 +69,23 @@ def set_trained_classes(cfg: Config, classes: Sequence[str], data_root: str | No
         apply_data_root(cfg, data_root, classes=classes)
     for owner, _ in num_classes_fields(cfg.model):
         owner['num_classes'] = len(classes)
+    if not cfg.get('test_dataloader'):
+        raise UserError('The config has no test_dataloader: there is nothing to test on.')
     cfg.test_dataloader.dataset.metainfo = dict(classes=tuple(classes))
+
+
+def _part(cfg: Config, path: str, flag: str) -> Any:
+    """The part of the config that a flag changes.
+
+    Raises:
+        UserError: the config lacks it.
+    """
+    node: Any = cfg
+    for name in path.split('.'):
+        node = node.get(name) or {}
+    if not node:
+        raise UserError(f'{flag}: the config has no {path}.')
+    return node
 
 
 def set_image_folder(cfg: Config, value: str) -> None:
@@ -80,7 +96,7 @@ def set_image_folder(cfg: Config, value: str) -> None:
 
 def set_width(cfg: Config, value: float) -> None:
     """Another width of the backbone: its channels follow in neck and heads, and its weights."""
-    backbone = cfg.model.backbone
+    backbone = _part(cfg, 'model.backbone', '--width')
     before = backbone_channels(backbone)
     backbone.widen_factor = value
     after = dict(zip(before, backbone_channels(backbone)))
@@ -122,7 +138,8 @@ def set_init(cfg: Config, value: str) -> None:
     if _is_detector(value, cfg.model.type):
         cfg.load_from = value
         return
-    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=value)
+    backbone = _part(cfg, 'model.backbone', '--init')
+    backbone.init_cfg = dict(type='Pretrained', checkpoint=value)
     cfg.load_from = None
 
 
@@ -140,6 +157,7 @@ def _is_detector(value: str, kind: str) -> bool:
 
 def set_from_scratch(cfg: Config, value: bool) -> None:
     """No weights: norms train, nothing is frozen."""
+    _part(cfg, 'model.backbone', '--from-scratch')
     from_scratch(cfg.model)
     cfg.load_from = None
 
@@ -151,12 +169,12 @@ def set_load_from(cfg: Config, value: str) -> None:
 
 def set_batch_size(cfg: Config, value: int) -> None:
     """Another number of training images per process."""
-    cfg.train_dataloader.batch_size = value
+    _part(cfg, 'train_dataloader', '--batch-size').batch_size = value
 
 
 def set_lr(cfg: Config, value: float) -> None:
     """Another learning rate, as it is used: it is not scaled to the batch size."""
-    cfg.optim_wrapper.optimizer.lr = value
+    _part(cfg, 'optim_wrapper.optimizer', '--lr').lr = value
     if cfg.get('auto_scale_lr'):
         cfg.auto_scale_lr.enable = False
 
@@ -183,6 +201,7 @@ def set_seed(cfg: Config, value: int) -> None:
 
 def set_amp(cfg: Config, value: bool) -> None:
     """Mixed precision."""
+    _part(cfg, 'optim_wrapper', '--amp')
     apply_amp(cfg)
 
 

@@ -71,6 +71,12 @@ def test_the_schedule_follows_the_epochs(name, epochs, schedule):
         (dict(train_cfg=dict(max_epochs=None, max_iters=9)), dict(epochs=3), 'counts max_iters'),
         (dict(auto_scale_lr=None), dict(auto_scale_lr=True), 'no auto_scale_lr'),
         (dict(test_dataloader=None, val_dataloader=None), dict(img_scale=[9, 9]), 'no Resize'),
+        (dict(model=dict(type='LightHeadRCNN')), dict(width=1.0), 'no model.backbone'),
+        (dict(model=dict(type='LightHeadRCNN')), dict(init='x'), 'no model.backbone'),
+        (dict(model=dict(type='LightHeadRCNN')), dict(from_scratch=True), 'no model.backbone'),
+        (dict(optim_wrapper={}), dict(lr=0.1), 'no optim_wrapper.optimizer'),
+        (dict(optim_wrapper=None), dict(amp=True), 'no optim_wrapper'),
+        (dict(train_dataloader=None), dict(batch_size=3), 'no train_dataloader'),
         (dict(default_hooks=[]), dict(no_report=True), r'default_hooks=list of 0: '),
     ],
 )

@@ -1,26 +1,22 @@
 """Odd command lines, given to the real ``lighthead``.
 
-Commands do all that comes before their long work: a training ends at its first step; ``infer``
-runs a tiny exported detector. What they print is looked at: exit code 2 needs one error message,
-and any other code but 0 is a fault.
+Commands do all that comes before their long work: a training or test ends at its first step;
+``infer`` runs a tiny exported detector. What they print is looked at: exit code 2 needs one error
+message, and any other code but 0 is a fault.
 """
 
-import contextlib
 import os
 import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, TestLoop
 from mmengine.visualization import Visualizer
 
 from lighthead.cli import build_parser, main
-from lighthead.commands import export_job, test_job, train_job
-from lighthead.config.build import build
-from lighthead.config.check import CheckedRun
+from lighthead.commands import export_job
 from lighthead.engine.loop import ResumableEpochLoop
 from lighthead.errors import UserError
 
@@ -76,32 +72,15 @@ def tidy() -> None:
     DefaultScope.get_instance('fuzz', scope_name='mmdet')
 
 
-class FirstStepError(Exception):
-    """A training has come to its first step."""
-
-
-def built_but_not_run(run: CheckedRun) -> SimpleNamespace:
-    """In place of :func:`lighthead.config.build.build`: a training ends at its first step."""
-    runner = build(run)
-
-    def train() -> None:
-        with contextlib.suppress(FirstStepError):
-            runner.train()
-
-    return SimpleNamespace(train=train, test=dict)
-
-
 def _first_step(*_: object) -> None:
-    raise FirstStepError
+    raise SystemExit(0)
 
 
 def refuse_long_work() -> None:
     """Let the commands end where their long work begins, in this process."""
     torch.set_num_threads(1)
-    train_job.build = built_but_not_run
-    test_job.build = built_but_not_run
     export_job.write_export = _nothing_exported
-    for loop in (ResumableEpochLoop, EpochBasedTrainLoop, IterBasedTrainLoop):
+    for loop in (ResumableEpochLoop, EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop):
         loop.run = _first_step
 
 

@@ -1,7 +1,8 @@
-"""Odd training configs, and flags that change them, given to the real ``lighthead train``."""
+"""Odd configs, and flags that change them, given to the real ``lighthead train`` and ``test``."""
 
 import ast
 import copy
+import json
 import random
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from mmengine.config import Config
 from mmengine.config import config as mmengine_config
 from yapf.yapflib.yapf_api import FormatCode
 
+from ..small_detector import write_checkpoint
 from .command_lines import DEMO, ROOT, check_main, refuse_long_work, tidy
 from .harness import OUT
 from .mutations import change
@@ -17,17 +19,17 @@ DATA = str(ROOT / 'data' / 'demo')
 CHANGES = [
     ['--epochs', '3'], ['--lr', '0.1'], ['--batch-size', '2'], ['--img-scale', '256', '256'],
     ['--width', '1.0'], ['--workers', '0'], ['--amp'], ['--seed', '3'], ['--from-scratch'],
-    ['--ema', '0.1'], ['--auto-scale-lr'], ['--no-report'], ['--data-root', DATA],
-    ['--data-root', DATA, '--auto'], ['--cfg-options', 'train_cfg.max_epochs=3'],
+    ['--auto-scale-lr'], ['--no-report'], ['--data-root', DATA], ['--data-root', DATA, '--auto'],
+    ['--cfg-options', 'train_cfg.max_epochs=3'], ['--cfg-options', 'model.backbone.star=False'],
     ['--cfg-options', 'model.test_cfg.rcnn.score_thr=0.3'],
 ]  # fmt: skip
 """Flags that change a config."""
 
 
 class Configs:
-    """The demo's config with odd values, for a training that ends at its first step.
+    """The demo's config with odd values, for a training or a test that ends at its first step.
 
-    Every second one comes with a flag that changes it. mmengine writes a config's text four
+    Every second training has a flag that changes the config. mmengine writes a config's text four
     times, and laying it out takes most of an input's time: 19 of 20 inputs only look whether it
     is Python.
     """
@@ -41,6 +43,11 @@ class Configs:
         self.content = Config.fromstring(text, '.py').to_dict()
         for name in ('train', 'val', 'test'):
             self.content[f'{name}_dataloader'].update(num_workers=0, persistent_workers=False)
+        annotations = json.loads(Path(DATA, 'annotations', 'instances_val.json').read_text())
+        classes = [category['name'] for category in annotations['categories']]
+        ids = range(1, len(classes) + 1)
+        cfg = Config(copy.deepcopy(self.content))
+        self.checkpoint = str(write_checkpoint(cfg, folder / 'demo.pth', classes, ids))
         refuse_long_work()
 
     def make(self, rng: random.Random) -> None:
@@ -57,14 +64,15 @@ class Configs:
         self.number = rng.randrange(10**9)
         lays_out = rng.random() < self.laid_out
         self.flags = rng.choice(CHANGES) if rng.random() < 0.5 else []
-        self.kind = self.flags[0] if self.flags else ''
+        self.kind = 'test' if rng.random() < 0.2 else ' '.join(['train', *self.flags[:1]])
         mmengine_config.FormatCode = FormatCode if lays_out else _parsed
 
     def read(self) -> None:
         """Run it."""
         tidy()
+        more = [self.checkpoint] if self.kind == 'test' else self.flags
         out = str(self.out / str(self.number))
-        check_main(['train', str(self.path), '--work-dir', out, *self.flags])
+        check_main([self.kind.split()[0], str(self.path), *more, '--work-dir', out])
 
 
 def _parsed(text: str, **_: object) -> tuple[str, bool]:
