@@ -11,7 +11,7 @@ from mmengine.config import Config
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from lighthead.errors import UserError
-from lighthead.schema import refusal
+from lighthead.schema import refusal, shown
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Dict = dict[str, Any]
@@ -194,8 +194,26 @@ def check_kinds(cfg: Config) -> None:
     """
     content: Mapping = cfg.to_dict()
     try:
+        _check_texts(content, [])
         Settings.model_validate(content)
     except ValidationError as error:
         raise refusal(error, 'The config') from None
     except RecursionError:
         raise UserError('The config holds itself, or is nested too deeply.') from None
+
+
+def _check_texts(node: object, path: list[str]) -> None:
+    """Refuse half of a surrogate pair, which no log and no copy of the config can hold."""
+    if isinstance(node, str) and not node.isascii():
+        try:
+            node.encode()
+        except UnicodeEncodeError:
+            where = ascii('.'.join(path))[1:-1]
+            raise UserError(f'The config is refused: {where}={shown(node)}: no Unicode.') from None
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            _check_texts(key, [*path, str(key)])
+            _check_texts(value, [*path, str(key)])
+    elif isinstance(node, list | tuple):
+        for number, item in enumerate(node):
+            _check_texts(item, [*path, str(number)])

@@ -35,6 +35,9 @@ ODD = [
     ('train_dataloader.dataset.pipeline', [dict(type=3)]),
     ('param_scheduler', [3]),
     ('auto_scale_lr.base_batch_size', [4]),
+    ('visualizer._scope_', '\ud800'),
+    ('custom_hooks', [dict(type='x', names=['fine', '\ud800'])]),
+    ('optim_wrapper', {'\ud800': 1}),
     ('param_scheduler', dict(end='x')),
     ('param_scheduler', [dict(milestones=[10**400])]),
 ]
