@@ -9,7 +9,8 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 
 from lighthead.config.build import build, naming_mistakes
-from lighthead.config.check import CheckedRun, check_classification, check_pretraining
+from lighthead.config.check import CheckedRun
+from lighthead.config.check_pretraining import check_classification, check_pretraining
 from lighthead.config.flags import changes_of, set_image_folder
 from lighthead.config.read import parse_cfg_options, read
 from lighthead.engine.distributed import leaving_together

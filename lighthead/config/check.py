@@ -21,7 +21,7 @@ from pathlib import Path
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import is_main_process
 
 from lighthead.checkpoint.checkpoint_files import find_latest_checkpoint, load_checkpoint_file
 from lighthead.checkpoint.describe import notes_on_use
@@ -29,7 +29,6 @@ from lighthead.config.keys import check_types
 from lighthead.config.kinds import check_kinds
 from lighthead.config.read import RunConfig
 from lighthead.data.check import DataReport, check_data
-from lighthead.data.image_folder import list_classes
 from lighthead.data.layout import dataset_cfgs
 from lighthead.engine.distributed import join_processes, restarts_processes
 from lighthead.errors import UserError
@@ -38,8 +37,6 @@ from lighthead.weights.facts import ImageFacts
 from lighthead.weights.preprocessing import PREPROCESSOR
 from lighthead.weights.sources import META_KEY as FACTS_KEY
 from lighthead.zoo.locate import locate_model
-
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,8 @@ def check_training(
     Raises:
         UserError: the first mistake.
     """
-    cfg, folder = _start(config, work_dir, launcher)
-    checkpoint = _prepare_resume(cfg, resume, folder)
+    cfg, folder = start(config, work_dir, launcher)
+    checkpoint = prepare_resume(cfg, resume, folder)
     if cfg.get('load_from'):
         cfg.load_from = str(locate_model(cfg.load_from))
         if not Path(cfg.load_from).is_file():
@@ -97,7 +94,7 @@ def check_evaluation(
     Args:
         meta: Of the checkpoint; its classes are matched to the data's by name.
     """
-    cfg, folder = _start(config, work_dir, launcher)
+    cfg, folder = start(config, work_dir, launcher)
     join_processes(cfg)
     cfg.load_from = checkpoint
     if cfg.model.get('backbone'):
@@ -107,43 +104,7 @@ def check_evaluation(
     return CheckedRun(cfg, folder, check_data(cfg, splits=('test',)))
 
 
-def check_pretraining(
-    config: RunConfig, work_dir: str | None, resume: str | bool, launcher: str
-) -> CheckedRun:
-    """Check the pretraining of a backbone on a folder of class folders."""
-    cfg, folder = _start(config, work_dir, launcher)
-    _prepare_resume(cfg, resume, folder)
-    train_set = cfg.train_dataloader.dataset
-    use_classes(cfg, list_classes(Path(train_set.data_root) / train_set.split))
-    adapt_model_cfg(cfg.model)
-    join_processes(cfg)
-    set_accumulation(cfg, get_world_size())
-    return CheckedRun(cfg, folder)
-
-
-def check_classification(
-    config: RunConfig, checkpoint: str, classes: list[str], work_dir: str | None, launcher: str
-) -> CheckedRun:
-    """Check the evaluation of a classifier's weights.
-
-    Args:
-        classes: That the weights were trained on; empty where they do not say.
-    """
-    cfg, folder = _start(config, work_dir, launcher)
-    test_set = cfg.test_dataloader.dataset
-    use_classes(cfg, classes or list_classes(Path(test_set.data_root) / test_set.split))
-    cfg.model.backbone.update(
-        init_cfg=dict(type='Pretrained', checkpoint=checkpoint), norm_eval=False, frozen_stages=-1
-    )
-    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
-    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-    cfg.custom_hooks = []
-    adapt_model_cfg(cfg.model)
-    join_processes(cfg)
-    return CheckedRun(cfg, folder)
-
-
-def _start(config: RunConfig, work_dir: str | None, launcher: str) -> tuple[Config, Path]:
+def start(config: RunConfig, work_dir: str | None, launcher: str) -> tuple[Config, Path]:
     """A copy of the config with its work dir: flag, else the config's, else by its name."""
     cfg = copy.deepcopy(config.cfg)
     check_kinds(cfg)
@@ -157,7 +118,7 @@ def _start(config: RunConfig, work_dir: str | None, launcher: str) -> tuple[Conf
     return cfg, folder
 
 
-def _prepare_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | None:
+def prepare_resume(cfg: Config, resume: str | bool, work_dir: Path) -> str | None:
     """Make a config continue from a checkpoint and return it; None starts a new run.
 
     Under torchrun with ``--max-restarts`` one command begins a run and continues it: there, and
@@ -229,27 +190,3 @@ def check_datasets(cfg: Config, splits: Sequence[str]) -> list[str]:
                 'epoch: a resumed training sees other crops and flips than an uninterrupted one.'
             )
     return notes
-
-
-def use_classes(cfg: Config, classes: list[str]) -> None:
-    """Set the classes of a classifier and of all its data sets, in place."""
-    cfg.model.num_classes = len(classes)
-    for name in LOADERS:
-        cfg[name].dataset.classes = tuple(classes)
-
-
-def set_accumulation(cfg: Config, processes: int) -> None:
-    """Accumulate gradients so that a step takes ``cfg.images_per_step`` images, in place.
-
-    Raises:
-        UserError: if they are no multiple of what all processes take at once.
-    """
-    at_once = processes * cfg.train_dataloader.batch_size
-    counts, rest = divmod(cfg.images_per_step, at_once)
-    if rest or not counts:
-        raise UserError(
-            f'images_per_step={cfg.images_per_step} is no multiple of the {at_once} images that '
-            f'{processes} processes of train_dataloader.batch_size='
-            f'{cfg.train_dataloader.batch_size} take at once: change one of them.'
-        )
-    cfg.optim_wrapper.accumulative_counts = counts

@@ -91,7 +91,7 @@ def _part(cfg: Config, path: str, flag: str) -> Any:
 def set_image_folder(cfg: Config, value: str) -> None:
     """The data of a folder with train/<class>/ and val/<class>/."""
     for name in LOADERS:
-        cfg[name].dataset.data_root = value
+        _part(cfg, f'{name}.dataset', '--data-root').data_root = value
 
 
 def set_width(cfg: Config, value: float) -> None:

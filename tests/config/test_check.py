@@ -5,7 +5,8 @@ from mmengine.config import Config
 
 from lighthead.commands.test_job import set_outputs
 from lighthead.config.check import check_evaluation, take_preprocessing
-from lighthead.config.flags import set_trained_classes
+from lighthead.config.check_pretraining import check_pretraining
+from lighthead.config.flags import set_image_folder, set_trained_classes
 from lighthead.config.read import RunConfig, read
 from lighthead.errors import UserError
 from lighthead.weights.facts import ImageFacts
@@ -34,6 +35,35 @@ def test_a_test_needs_data():
     cfg.test_dataloader = None
     with pytest.raises(UserError, match='no test_dataloader'):
         set_trained_classes(cfg, ['a'], None)
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('train_dataloader.dataset.split', None),
+        ('test_dataloader.dataset.data_root', None),
+        ('val_dataloader', None),
+        ('images_per_step', 'x'),
+        ('model.backbone', None),
+        ('optim_wrapper', None),
+    ],
+)
+def test_what_a_pretraining_needs_is_named(tmp_path, key, value):
+    cfg = read('pretrain/shufflev2star').cfg
+    *parents, last = key.split('.')
+    node = cfg
+    for name in parents:
+        node = node[name]
+    node[last] = value
+    with pytest.raises(UserError, match=f'config of a pretraining is refused: {key}='):
+        check_pretraining(RunConfig(cfg, tmp_path / 'x.py'), str(tmp_path), False, 'none')
+
+
+def test_the_folder_of_a_pretraining_needs_loaders():
+    cfg = read('pretrain/shufflev2star').cfg
+    cfg.val_dataloader = None
+    with pytest.raises(UserError, match='--data-root: the config has no val_dataloader'):
+        set_image_folder(cfg, 'x')
 
 
 def test_a_test_needs_no_hooks():

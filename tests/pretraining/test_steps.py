@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
-from lighthead.config.check import set_accumulation
+from lighthead.config.check_pretraining import set_accumulation
 from lighthead.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/pretrain'
