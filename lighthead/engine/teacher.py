@@ -1,13 +1,15 @@
-"""A trained one-stage detector as a teacher of the RPN: its dense scores and boxes as soft targets.
+"""A trained one-stage detector as a teacher: its dense scores and boxes as soft targets.
 
-Localisation distillation (arXiv 2102.12252) on places that student and teacher share: both have
-one anchor per place at strides 8 to 64 and boxes as distributions over 8 distances.
+For the RPN, localisation distillation (arXiv 2102.12252) on places that student and teacher share:
+both have one anchor per place at strides 8 to 64 and boxes as distributions over 8 distances. For
+the R-CNN, the teacher's likeliest boxes with their scores of all classes.
 """
 
 from collections.abc import Sequence
 
 import torch
 from mmdet.registry import HOOKS
+from mmdet.structures.bbox import distance2bbox
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
@@ -15,6 +17,9 @@ from torch import Tensor, nn
 
 from lighthead.errors import UserError
 from lighthead.models.ncnn_network import NcnnNetwork
+
+LIKELIEST = 100
+"""How many of the teacher's boxes of an image the R-CNN learns from."""
 
 
 class NanoDetTeacher(nn.Module):
@@ -48,7 +53,7 @@ class NanoDetTeacher(nn.Module):
     @torch.no_grad()
     def forward(
         self, images: Tensor, stages: Sequence[Tensor]
-    ) -> tuple[list[InstanceData], list[Tensor]]:
+    ) -> tuple[list[InstanceData], list[InstanceData], list[Tensor]]:
         """Soft targets of images.
 
         Args:
@@ -56,7 +61,8 @@ class NanoDetTeacher(nn.Module):
             stages: C3, C4, C5 of the student, used with ``shared_backbone``.
 
         Returns:
-            Of each image ``scores`` (P, 1) and ``boxes`` (P, 32); the levels of the pyramid.
+            Of each image ``scores`` (P, 1) and ``boxes`` (P, 32) of all places; ``bboxes`` (K, 4)
+            and ``scores`` (K, classes) of the likeliest places; the levels of the pyramid.
         """
         given = {'data': images.contiguous(memory_format=torch.channels_last)}
         if self.shared_backbone:
@@ -67,9 +73,15 @@ class NanoDetTeacher(nn.Module):
         boxes = torch.cat([_flat(maps[f'dis{stride}']) for stride in self.strides], 1).float()
         if self.classes is not None:
             scores = scores[..., list(self.classes)]
-        scores = scores.amax(-1, keepdim=True)
-        targets = [InstanceData(scores=s, boxes=b) for s, b in zip(scores, boxes, strict=True)]
-        return targets, [maps[name] for name in self.levels]
+        places = torch.cat([_places(maps[f'cls{stride}'], stride) for stride in self.strides])
+        targets, likeliest = [], []
+        for own, distances in zip(scores, boxes, strict=True):
+            best = own.amax(-1)
+            targets.append(InstanceData(scores=best[:, None], boxes=distances))
+            top = best.topk(min(LIKELIEST, len(best))).indices
+            decoded = _decode(places[top], distances[top])
+            likeliest.append(InstanceData(bboxes=decoded, scores=own[top]))
+        return targets, likeliest, [maps[name] for name in self.levels]
 
     @torch.no_grad()
     def check_backbone(self, backbone: nn.Module) -> None:
@@ -88,6 +100,20 @@ class NanoDetTeacher(nn.Module):
 
 def _flat(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _places(x: Tensor, stride: int) -> Tensor:
+    """(x, y, stride) of each place of a level (B, C, H, W), in the order of :func:`_flat`."""
+    rows, columns = (torch.arange(n, device=x.device) * stride for n in x.shape[-2:])
+    y, x = torch.meshgrid(rows, columns, indexing='ij')
+    return torch.stack([x, y, torch.full_like(x, stride)], -1).flatten(0, 1).float()
+
+
+def _decode(places: Tensor, distances: Tensor) -> Tensor:
+    """Places (K, 3) and distributions of four distances (K, 32), in strides, to boxes (K, 4)."""
+    steps = torch.arange(8.0, device=places.device)
+    lengths = distances.view(-1, 4, 8).softmax(-1) @ steps
+    return distance2bbox(places[:, :2], lengths * places[:, 2:])
 
 
 @HOOKS.register_module()

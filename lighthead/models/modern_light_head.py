@@ -48,9 +48,9 @@ class ModernLightHead(LightHeadRCNN):
         if not self.teachers:
             return super().loss(batch_inputs, batch_data_samples)
         self._stages = self._backbone_maps(batch_inputs)
-        outputs, teacher_levels = self.teachers[0](batch_inputs, self._stages)
-        for sample, output in zip(batch_data_samples, outputs, strict=True):
-            sample.teacher = output
+        places, likeliest, teacher_levels = self.teachers[0](batch_inputs, self._stages)
+        for sample, all_places, boxes in zip(batch_data_samples, places, likeliest, strict=True):
+            sample.teacher, sample.teacher_boxes = all_places, boxes
         losses = super().loss(batch_inputs, batch_data_samples)
         if self.loss_distill_levels is not None:
             pairs = zip(self._levels, teacher_levels, strict=True)

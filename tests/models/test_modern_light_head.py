@@ -8,6 +8,7 @@ from torch import nn
 
 from lighthead.engine.teacher import TeacherHook
 from lighthead.errors import UserError
+from lighthead.models.quality_roi_head import taught_scores
 from tests.models.conftest import CONFIGS
 
 GOLDEN = dict(
@@ -42,7 +43,7 @@ def flat(losses: dict) -> dict[str, torch.Tensor]:
 
 def teacher(
     inputs: torch.Tensor, stages: tuple[torch.Tensor, ...]
-) -> tuple[list[InstanceData], list[torch.Tensor]]:
+) -> tuple[list[InstanceData], list[InstanceData], list[torch.Tensor]]:
     """Soft targets for 128-pixel images: 16*16 + 8*8 + 4*4 + 2*2 places; maps of four levels."""
     places = 256 + 64 + 16 + 4
     generator = torch.Generator().manual_seed(2)
@@ -53,8 +54,15 @@ def teacher(
         )
         for _ in inputs
     ]
+    boxes = [
+        InstanceData(
+            bboxes=torch.tensor([[10.0, 10.0, 60.0, 60.0]]),
+            scores=torch.tensor([[0.1, 0.8, 0.0, 0.3, 0.0]]),
+        )
+        for _ in inputs
+    ]
     sides = (16, 8, 4, 2)
-    return targets, [torch.randn(len(inputs), 96, s, s, generator=generator) for s in sides]
+    return targets, boxes, [torch.randn(len(inputs), 96, s, s, generator=generator) for s in sides]
 
 
 @pytest.mark.parametrize(('thin_level', 'thin_side'), [(0, 16), (1, 8)])
@@ -159,6 +167,32 @@ def test_a_loss_against_the_teacher_may_be_left_out(model_cfg, build) -> None:
     scores, boxes = torch.randn(1, 1, 4, 4), torch.randn(1, 32, 4, 4)
     output = InstanceData(scores=torch.rand(16, 1), boxes=torch.randn(16, 32))
     assert set(head.loss_distill([scores], [boxes], [output])) == {'loss_distill_cls'}
+
+
+def test_class_scores_against_the_teacher(model_cfg, build, batch) -> None:
+    model_cfg.roi_head.loss_distill_cls = dict(
+        type='QualityFocalLoss', use_sigmoid=True, beta=2.0, loss_weight=1.0
+    )
+    model = build(model_cfg).train()
+    model.teachers = [teacher]
+    losses = flat(model.loss(*batch))
+    assert losses['loss_distill_rcnn'] > 0
+    losses['loss_distill_rcnn'].backward()
+    assert model.roi_head.bbox_head.fc_cls.weight.grad.abs().sum() > 0
+    model.teachers = []
+    for sample in batch[1]:
+        del sample.teacher, sample.teacher_boxes
+    assert 'loss_distill_rcnn' not in flat(model.loss(*batch))
+
+
+def test_rois_get_the_best_scores_of_overlapping_boxes() -> None:
+    boxes = InstanceData(
+        bboxes=torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 12], [50, 50, 60, 60]]),
+        scores=torch.tensor([[0.9, 0.0], [0.5, 0.4], [0.0, 0.7]]),
+    )
+    rois = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 58], [0, 0, 4, 4]])
+    scores = taught_scores(rois, boxes)
+    assert scores.tolist() == [pytest.approx(row) for row in ([0.9, 0.4], [0.0, 0.7], [0.0, 0.0])]
 
 
 def test_a_teacher_needs_both_of_its_files() -> None:
