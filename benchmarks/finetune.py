@@ -24,6 +24,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from coco_parts import SECOND_SET, joined, of_classes, of_images, parted, read, write
 from rich.console import Console
 from rich.table import Table
 
@@ -33,8 +34,6 @@ from lighthead.files import write_text_file
 ROOT = Path(__file__).resolve().parent.parent
 HELD_OUT = 200
 """Training images to choose by."""
-SECOND_SET = 10_000_000
-"""Added to the ids of the second folder's images, so that none occurs twice."""
 FIGURES = {
     'AP': 'coco/bbox_mAP',
     'AP50': 'coco/bbox_mAP_50',
@@ -105,54 +104,12 @@ SETS = (
 )
 
 
-def read(folder: Path, split: str, offset: int = 0) -> dict:
-    """An annotation file, with image names relative to a folder that links to the images."""
-    data = json.loads((folder / 'annotations' / f'instances_{split}2017.json').read_text())
-    images = [
-        image
-        | dict(id=image['id'] + offset, file_name=f'{folder.name}/{split}2017/{image["file_name"]}')
-        for image in data['images']
-    ]
-    annotations = [a | dict(image_id=a['image_id'] + offset) for a in data['annotations']]
-    return dict(images=images, annotations=annotations, categories=data['categories'])
-
-
-def joined(parts: list[dict]) -> dict:
-    """Annotation files of the same categories as one."""
-    annotations = [a for part in parts for a in part['annotations']]
-    return dict(
-        images=[image for part in parts for image in part['images']],
-        annotations=[a | dict(id=number) for number, a in enumerate(annotations, start=1)],
-        categories=parts[0]['categories'],
-    )
-
-
-def of_images(data: dict, ids: set[int]) -> dict:
-    """The given images alone."""
-    return data | dict(
-        images=[image for image in data['images'] if image['id'] in ids],
-        annotations=[a for a in data['annotations'] if a['image_id'] in ids],
-    )
-
-
-def of_classes(data: dict, classes: tuple[str, ...]) -> dict:
-    """The boxes of some classes alone, in the order given; all images stay."""
-    ids = {c['name']: c['id'] for c in data['categories']}
-    wanted = [ids[name] for name in classes]
-    return data | dict(
-        annotations=[a for a in data['annotations'] if a['category_id'] in wanted],
-        categories=[c for i in wanted for c in data['categories'] if c['id'] == i],
-    )
-
-
 def cut(chosen: SmallSet, first: Path, second: Path, choose: bool, seed: int) -> tuple[dict, dict]:
     """The training and the validation part of a set; the seed draws its images."""
     people = read(first, 'train')
-    ids = sorted(image['id'] for image in people['images'])
-    random.Random(0).shuffle(ids)
-    held_out = set(ids[:HELD_OUT])
-    val = of_images(people, held_out) if choose else read(first, 'val')
-    rest = of_images(people, set(ids[HELD_OUT:])) if choose else people
+    held_out, others = parted(people, HELD_OUT, 0)
+    val = held_out if choose else read(first, 'val')
+    rest = others if choose else people
     if chosen.classes:
         rest = of_classes(joined([rest, read(second, 'train', SECOND_SET)]), chosen.classes)
         val = val if choose else joined([val, read(second, 'val', SECOND_SET)])
@@ -165,21 +122,15 @@ def cut(chosen: SmallSet, first: Path, second: Path, choose: bool, seed: int) ->
     return of_images(rest, set(own[: chosen.images])), val
 
 
-def write(chosen: SmallSet, args: argparse.Namespace, seed: int) -> tuple[Path, int]:
+def write_set(chosen: SmallSet, args: argparse.Namespace, seed: int) -> tuple[Path, int]:
     """The folder of a set, and the number of its training images."""
     kind = 'choose' if args.choose else 'report'
     folder = Path(args.out) / 'data' / f'{chosen.name}-{kind}-{seed}'
-    parts = cut(chosen, Path(args.first), Path(args.second), args.choose, seed)
-    (folder / 'annotations').mkdir(parents=True, exist_ok=True)
-    for split, part in zip(('train', 'val'), parts, strict=True):
-        (folder / f'{split}2017').mkdir(exist_ok=True)
-        for source in (Path(args.first), Path(args.second)):
-            link = folder / f'{split}2017' / source.name
-            if not link.is_symlink():
-                link.symlink_to(source, target_is_directory=True)
-        path = folder / 'annotations' / f'instances_{split}2017.json'
-        write_text_file(json.dumps(part), path)
-    return folder, len(parts[0]['images'])
+    sources = (Path(args.first), Path(args.second))
+    train, val = cut(chosen, *sources, args.choose, seed)
+    for split, part in (('train', train), ('val', val)):
+        write(folder, split, sources, part)
+    return folder, len(train['images'])
 
 
 def command(
@@ -215,7 +166,7 @@ def run(recipe: Recipe, chosen: SmallSet, seed: int, args: argparse.Namespace) -
     Raises:
         RuntimeError: it failed; its log says why.
     """
-    data, images = write(chosen, args, seed)
+    data, images = write_set(chosen, args, seed)
     steps = args.steps or choose_steps(images)
     kind = 'choose' if args.choose else 'report'
 
