@@ -1,5 +1,5 @@
-# The second round of lighthead-people, and the detector that the package carries: from the weights
-# of configs/modern/lighthead_people.py, at 480 pixels, taught more strongly. Options as there:
+# The second round of lighthead-people: from the weights of configs/modern/lighthead_people.py, at 480
+# pixels, taught more strongly. Options as there:
 #   python tools/train.py configs/modern/lighthead_people_480.py --data-root DIR --amp \
 #       --img-scale 480 480 --load-from work_dirs/lighthead_people/epoch_30.pth --cfg-options ...
 _base_ = 'lighthead_people.py'
