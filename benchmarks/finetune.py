@@ -41,6 +41,8 @@ FIGURES = {
     'AP large': 'coco/bbox_mAP_l',
     'person AP': 'coco/person_precision',
 }
+BACKBONE = 'backbone'
+"""A recipe's ``init`` that stands for ``--weights``."""
 OLD, NEW = 'finetune/lighthead_shufflev2star.py', 'finetune/lighthead_modern.py'
 
 
@@ -51,14 +53,14 @@ class Recipe:
     Attributes:
         name: What it is called.
         config: Under configs/.
-        from_backbone: Whether it starts from ``--weights`` alone.
+        init: What it starts from: a model's name, or BACKBONE; else what its config says.
         options: Of ``--cfg-options``.
         weights_of: Of which recipe it takes the best weights, instead of a training.
     """
 
     name: str
     config: str = NEW
-    from_backbone: bool = False
+    init: str = ''
     options: tuple[str, ...] = ()
     weights_of: str = ''
 
@@ -70,10 +72,11 @@ def shared(share: float) -> Recipe:
 
 
 RECIPES = (
-    Recipe('old', OLD, from_backbone=True),
+    Recipe('old', OLD, init=BACKBONE),
     Recipe('new'),
+    Recipe('new, from lighthead-people', init='lighthead-people'),
     Recipe('new, backbone frozen', options=('model.backbone.frozen_stages=3',)),
-    Recipe('new, from the backbone alone', from_backbone=True),
+    Recipe('new, from the backbone alone', init=BACKBONE),
     Recipe('new, rate 2e-3', options=('optim_wrapper.optimizer.lr=2e-3',)),
     *map(shared, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
 )
@@ -140,7 +143,8 @@ def command(
     line = [sys.executable, '-W', 'ignore', 'tools/train.py', f'configs/{recipe.config}']
     line += ['--data-root', str(data), '--amp', '--img-scale', '416', '416', '--workers', '0']
     line += ['--seed', str(seed), '--work-dir', str(folder)]
-    line += ['--init', weights] if recipe.from_backbone else []
+    init = weights if recipe.init == BACKBONE else recipe.init
+    line += ['--init', init] if init else []
     line += ['--resume'] if list(folder.glob('*.pth')) else []
     options = ['val_evaluator.classwise=True', *recipe.options]
     if recipe.config == OLD:

@@ -37,6 +37,11 @@ THIN16 = (
     'model.neck.thin_level=1',
     'model.roi_head.bbox_roi_extractor.featmap_strides=[16]',
 )
+CLASSES = (
+    'model.roi_head.loss_distill_cls.type=QualityFocalLoss',
+    'model.roi_head.loss_distill_cls.use_sigmoid=True',
+    'model.roi_head.loss_distill_cls.loss_weight=2.0',
+)
 NO_LEVELS = ('model.loss_distill_levels=None',)
 NO_CONV5 = (
     'model.backbone.with_conv5=False',
@@ -77,6 +82,7 @@ VARIANTS = (
     Variant('one stage, GFL', config='modern/one_stage_gfl.py'),
     Variant('Light-Head R-CNN (S), 640', FROZEN + NORMS, config='modern/light_head_s_640.py'),
     Variant('taught scores, boxes, levels', taught=True),
+    Variant('taught scores, boxes, levels, classes', FROZEN + CLASSES, taught=True),
     Variant('one stage, RTMDet', config='modern/one_stage_rtmdet.py'),
     Variant('Light-Head R-CNN (S), 416', FROZEN + NORMS, config='modern/light_head_s_416.py'),
     Variant('thin map at stride 16', FROZEN + THIN16),
