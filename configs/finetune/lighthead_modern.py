@@ -1,9 +1,9 @@
 # The modern detector, ShuffleNetV2 1.0x, for a data set of your own, of hundreds of images and more:
 #   lighthead train finetune/lighthead_modern --data-root DIR [--auto]
-# It starts from the person detector in the package: its backbone, trained on COCO, its pyramid and
-# its RPN; the class scores start anew. --init FILE starts from other weights.
+# It starts from the detector of 80 classes in the package: backbone, pyramid, RPN and R-CNN; scores of
+# classes with other names start anew. --init FILE starts from other weights.
 _base_ = '../modern/lighthead_modern.py'
-load_from = 'lighthead-people'
+load_from = 'lighthead-coco'
 # The RPN has learned persons alone, so its score counts less than in configs/modern/ (0.5); chosen by
 # benchmarks/finetune.py --choose (docs/finetune.md).
 model = dict(roi_head=dict(rpn_weight=0.3))
