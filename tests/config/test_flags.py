@@ -160,7 +160,7 @@ def test_small_flags():
 
 
 def test_init_takes_all_weights_of_a_detector_of_this_kind():
-    assert changed(FINETUNE).load_from == 'lighthead-people'
+    assert changed(FINETUNE).load_from == 'lighthead-coco'
     assert changed(FINETUNE, init='lighthead-people').load_from == 'lighthead-people'
     path = str(find('lighthead-people').path)
     assert changed(FINETUNE, init=path).load_from == path
@@ -182,7 +182,7 @@ def test_another_width_starts_from_a_backbone_of_that_width(width):
     given, expected = changed(FINETUNE, width=width), read(f'{FINETUNE}{suffix}').cfg
     assert given.load_from is expected.load_from is None
     assert given.model.to_dict() == expected.model.to_dict()
-    assert changed(FINETUNE, width=1.0).load_from == 'lighthead-people'
+    assert changed(FINETUNE, width=1.0).load_from == 'lighthead-coco'
 
 
 def test_ema_adds_a_hook():

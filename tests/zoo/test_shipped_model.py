@@ -24,6 +24,12 @@ def test_finds_the_person_of_a_portrait() -> None:
     assert y2 > 540
 
 
+def test_the_model_of_80_classes_finds_person_and_tie() -> None:
+    detections = Detector('lighthead-coco')(str(PORTRAIT))
+    assert list(detections.names[:2]) == ['person', 'tie']
+    assert len(Detector('lighthead-coco').classes) == 80
+
+
 def test_a_picture_without_people_has_no_detections() -> None:
     image = Path(mpl.get_data_path()) / 'images' / 'matplotlib_large.png'
     assert len(Detector('lighthead-people')(str(image))) == 0
