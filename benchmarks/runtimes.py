@@ -15,11 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 from rich.console import Console
 from rich.table import Table
 
 from lighthead import Detector
+from lighthead.inference.images import read_image
 
 WARM_UP = 10
 
@@ -30,7 +30,7 @@ def times(model: str, args: argparse.Namespace) -> list[float]:
     detector = Detector(path, threads=args.threads, precision=precision or None, score_thr=0.05)
     found = []
     for number, photo in enumerate(sorted(Path(args.photos).glob('*.jpg'))[: args.count + WARM_UP]):
-        image = cv2.imread(str(photo))
+        image = read_image(photo)
         begun = time.perf_counter()
         detector(image)
         if number >= WARM_UP:
