@@ -77,7 +77,7 @@ RECIPES = (
     Recipe('new, from lighthead-people', init='lighthead-people'),
     Recipe('new, backbone frozen', options=('model.backbone.frozen_stages=3',)),
     Recipe('new, from the backbone alone', init=BACKBONE),
-    Recipe('new, rate 2e-3', options=('optim_wrapper.optimizer.lr=2e-3',)),
+    Recipe('new, rate 5e-4', options=('optim_wrapper.optimizer.lr=5e-4',)),
     *map(shared, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
 )
 
