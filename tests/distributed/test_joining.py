@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 
-from lighthead.config.check import _prepare_resume
+from lighthead.config.check import prepare_resume
 from lighthead.engine import distributed
 from lighthead.errors import UserError
 
@@ -91,7 +91,7 @@ def test_a_lost_process_is_reported(monkeypatch) -> None:
 
 def test_torchrun_that_restarts_may_begin_a_run_with_resume(tmp_path, monkeypatch) -> None:
     """Only there, and only where no checkpoint is left that cannot be loaded."""
-    resume = partial(_prepare_resume, Config(), True, tmp_path)
+    resume = partial(prepare_resume, Config(), True, tmp_path)
     for restarts in ('', '0'):
         monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', restarts)
         with pytest.raises(UserError, match='holds no checkpoint'):
