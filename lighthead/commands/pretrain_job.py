@@ -35,14 +35,14 @@ def pretrain(args: Namespace) -> Path:
         evaluate(run, args.eval_only)
     else:
         run = check_pretraining(config, args.work_dir, args.resume, args.launcher)
-        with naming_mistakes(run), leaving_together():
+        with naming_mistakes(run.cfg), leaving_together():
             build(run).train()
     return run.work_dir
 
 
 def evaluate(run: CheckedRun, checkpoint: str) -> None:
     """Print top-1 and top-5 and write them to ``metrics.json``."""
-    with naming_mistakes(run), leaving_together():
+    with naming_mistakes(run.cfg), leaving_together():
         runner = build(run)
         load_classifier(runner.bare_model, checkpoint)
         figures = runner.test()

@@ -65,7 +65,7 @@ def prepare(args: Namespace) -> CheckedRun:
 
 def evaluate(run: CheckedRun, trust: bool) -> dict[str, float]:
     """Run the test, and write its figures to ``metrics.json``."""
-    with naming_mistakes(run), leaving_together():
+    with naming_mistakes(run.cfg), leaving_together():
         runner = build(run)
         runner.trust_checkpoint = trust
         metrics = runner.test()

@@ -19,6 +19,6 @@ def train(args: Namespace) -> Path:
     config = read(args.config, changes_of(args), parse_cfg_options(args.cfg_options))
     run = check_training(config, args.work_dir, args.resume, args.launcher)
     run.print_data()
-    with naming_mistakes(run), leaving_together():
+    with naming_mistakes(run.cfg), leaving_together():
         build(run).train()
     return run.work_dir

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModule
 from mmengine.registry import RUNNERS
@@ -38,12 +39,12 @@ def build(run: CheckedRun) -> Runner:
     Raises:
         UserError: a value of the config is none that the runner takes.
     """
-    with naming_mistakes(run):
+    with naming_mistakes(run.cfg):
         return RUNNERS.build(run.cfg)
 
 
 @contextmanager
-def naming_mistakes(run: CheckedRun) -> Iterator[None]:
+def naming_mistakes(cfg: Config) -> Iterator[None]:
     """Report a value that a class does not take as the user's mistake, with its key.
 
     The runner builds data sets, optimizer and hooks when they are needed, so
@@ -62,7 +63,7 @@ def naming_mistakes(run: CheckedRun) -> Iterator[None]:
         if not parts:
             raise
         raise UserError(
-            f'{_name(run.cfg.to_dict(), parts)} cannot be built with these values '
+            f'{_name(cfg.to_dict(), parts)} cannot be built with these values '
             f'({type(error).__name__}: {str(error)[:WORDS]}): correct the config or --cfg-options.'
         ) from error
 

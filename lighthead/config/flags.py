@@ -17,6 +17,7 @@ from mmengine.config import Config
 
 from lighthead.checkpoint.specification import META_KEY, SPECS, read_specification
 from lighthead.config.auto import set_auto
+from lighthead.config.build import naming_mistakes
 from lighthead.config.epochs import set_epochs
 from lighthead.config.image_scale import LOADERS, set_img_scale
 from lighthead.config.read import Change, parse_cfg_options
@@ -97,9 +98,10 @@ def set_image_folder(cfg: Config, value: str) -> None:
 def set_width(cfg: Config, value: float) -> None:
     """Another width of the backbone: its channels follow in neck and heads, and its weights."""
     backbone = _part(cfg, 'model.backbone', '--width')
-    before = backbone_channels(backbone)
-    backbone.widen_factor = value
-    after = dict(zip(before, backbone_channels(backbone)))
+    with naming_mistakes(cfg):
+        before = backbone_channels(backbone)
+        backbone.widen_factor = value
+        after = dict(zip(before, backbone_channels(backbone)))
     for name, part in cfg.model.items():
         if name != 'backbone':
             _replace_channels(part, after)

@@ -20,6 +20,7 @@ DEMO = 'lighthead_shufflev2star_demo'
 MULTI_SCALE = 'recipes/lighthead_shufflev2star_multiscale'
 PRETRAIN = 'pretrain/shufflev2star'
 FINETUNE = 'finetune/lighthead_modern'
+ODD_BACKBONE = dict(type='ShuffleNetV2', widen_factor=0.5, norm_cfg=dict(type='BN', eps='x', odd=1))
 
 
 def changed(name: str, options: list[str] | None = None, **flags):
@@ -74,6 +75,11 @@ def test_the_schedule_follows_the_epochs(name, epochs, schedule):
         (dict(model=dict(type='LightHeadRCNN')), dict(width=1.0), 'no model.backbone'),
         (dict(model=dict(type='LightHeadRCNN')), dict(init='x'), 'no model.backbone'),
         (dict(model=dict(type='LightHeadRCNN')), dict(from_scratch=True), 'no model.backbone'),
+        (
+            dict(model=dict(type='x', backbone=ODD_BACKBONE)),
+            dict(width=1.0),
+            r'^model\.backbone \(ShuffleNetV2\) cannot be built',
+        ),
         (dict(optim_wrapper={}), dict(lr=0.1), 'no optim_wrapper.optimizer'),
         (dict(optim_wrapper=None), dict(amp=True), 'no optim_wrapper'),
         (dict(train_dataloader=None), dict(batch_size=3), 'no train_dataloader'),

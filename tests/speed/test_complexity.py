@@ -5,6 +5,7 @@ import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 from lighthead import cli
+from lighthead.errors import UserError
 from lighthead.speed.detectors.build import build_mmdet_detector
 from lighthead.speed.detectors.complexity import detector_shares
 from lighthead.speed.harness.complexity import count, count_on_meta
@@ -86,3 +87,10 @@ def test_command_prints_the_parts(capsys, pytestconfig):
     assert '5.645 G' in printed
     assert 'separable conv' in printed
     assert '1000 RoIs' in printed
+
+
+def test_a_config_that_cannot_be_built_is_refused_with_the_key(tmp_path):
+    path = tmp_path / 'odd.py'
+    path.write_text("model = dict(type='RPN', backbone=dict(type='ResNet'))")
+    with pytest.raises(UserError, match=r'^model \(RPN\) cannot be built'):
+        build_mmdet_detector(str(path))

@@ -12,6 +12,7 @@ from torchvision.models import detection, list_models
 
 from lighthead.checkpoint.build_model import build_model, load_weights
 from lighthead.checkpoint.checkpoint_files import load_checkpoint_file
+from lighthead.config.build import naming_mistakes
 from lighthead.config.read import read, read_file
 from lighthead.errors import UserError
 from lighthead.weights import adapt_model_cfg
@@ -70,10 +71,8 @@ def build_mmdet_detector(name: str, checkpoint: str | None = None) -> BaseDetect
         raise UserError(f"{name} has no field model: it is no detector's config.")
     without_weights(config.model)
     adapt_model_cfg(config.model)
-    try:
+    with naming_mistakes(config):
         model = build_model(config.model)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f'{name} cannot be built ({error}).') from error
     if checkpoint:
         load_weights(model, load_checkpoint_file(checkpoint)['state_dict'], checkpoint)
     return model
