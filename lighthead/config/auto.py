@@ -204,10 +204,11 @@ def zoom(figures: DataFigures, cfg: Config, machine: Machine) -> Choice | None:
 
 def crowded(figures: DataFigures, cfg: Config, machine: Machine) -> Choice | None:
     """Where images hold many boxes, more proposals and detections are kept."""
-    if figures.boxes_per_image <= CROWDED:
+    test: Any = cfg.model.get('test_cfg') or {}
+    if figures.boxes_per_image <= CROWDED or not (test.get('rpn') and test.get('rcnn')):
         return None
     kept = min(100 * -(-figures.boxes_per_image * 2 // 100), 500)
-    proposals = max(3 * figures.boxes_per_image, cfg.model.test_cfg.rpn.max_per_img)
+    proposals = max(3 * figures.boxes_per_image, test.rpn.max_per_img)
     reason = f'one image in twenty has {figures.boxes_per_image} boxes or more'
 
     def apply(cfg: Config) -> None:

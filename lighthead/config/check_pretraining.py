@@ -4,17 +4,17 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size
-from pydantic import ValidationError
 
 from lighthead.config.check import CheckedRun, prepare_resume, start
 from lighthead.config.image_scale import LOADERS
-from lighthead.config.kinds import Backbone, Kinds, Name, Positive
+from lighthead.config.kinds import Backbone, Kinds, Name, Positive, check_kinds
 from lighthead.config.read import RunConfig
 from lighthead.data.image_folder import list_classes
 from lighthead.engine.distributed import join_processes
 from lighthead.errors import UserError
-from lighthead.schema import refusal
 from lighthead.weights import adapt_model_cfg
+
+WHAT = 'The config of a pretraining'
 
 
 class _Folder(Kinds):
@@ -42,19 +42,12 @@ class _Pretraining(Kinds):
     images_per_step: Positive
 
 
-def _check_kinds(cfg: Config) -> None:
-    try:
-        _Pretraining.model_validate(cfg.to_dict())
-    except ValidationError as error:
-        raise refusal(error, 'The config of a pretraining') from None
-
-
 def check_pretraining(
     config: RunConfig, work_dir: str | None, resume: str | bool, launcher: str
 ) -> CheckedRun:
     """Check the pretraining of a backbone on a folder of class folders."""
     cfg, folder = start(config, work_dir, launcher)
-    _check_kinds(cfg)
+    check_kinds(cfg, _Pretraining, WHAT)
     prepare_resume(cfg, resume, folder)
     train_set = cfg.train_dataloader.dataset
     use_classes(cfg, list_classes(Path(train_set.data_root) / train_set.split))
@@ -73,7 +66,7 @@ def check_classification(
         classes: That the weights were trained on; empty where they do not say.
     """
     cfg, folder = start(config, work_dir, launcher)
-    _check_kinds(cfg)
+    check_kinds(cfg, _Pretraining, WHAT)
     test_set = cfg.test_dataloader.dataset
     use_classes(cfg, classes or list_classes(Path(test_set.data_root) / test_set.split))
     cfg.model.backbone.update(

@@ -10,12 +10,44 @@ from statistics import median
 import torch
 from mmengine.config import Config
 
+from lighthead.config.kinds import Finite, Kinds, Loader, Loop, OptimWrapper, Positive, check_kinds
 from lighthead.data.check import check_data
 from lighthead.data.clean import load_clean_boxes
 from lighthead.data.layout import dataset_cfgs
 
 SIDES = re.compile(r'(?<![a-z])(left|right)(?![a-z])', re.IGNORECASE)
 CGROUP = Path('/sys/fs/cgroup')
+
+
+class _Backbone(Kinds):
+    widen_factor: Finite = 1.0
+
+
+class _Kept(Kinds):
+    max_per_img: Positive
+
+
+class _Proposals(_Kept):
+    nms_pre: Positive
+
+
+class _TestCfg(Kinds):
+    rpn: _Proposals | None = None
+    rcnn: _Kept | None = None
+
+
+class _Model(Kinds):
+    backbone: _Backbone
+    test_cfg: _TestCfg = _TestCfg()
+
+
+class _Automatic(Kinds):
+    """What ``--auto`` reads of a config."""
+
+    model: _Model
+    train_dataloader: Loader
+    train_cfg: Loop
+    optim_wrapper: OptimWrapper
 
 
 @dataclass(frozen=True)
@@ -71,8 +103,10 @@ def read_figures(cfg: Config) -> DataFigures:
     """Figures of a config's training data.
 
     Raises:
-        UserError: the data have a fault (:func:`lighthead.data.check.check_data`).
+        UserError: the data have a fault (:func:`lighthead.data.check.check_data`), or the config
+            lacks what ``--auto`` goes by.
     """
+    check_kinds(cfg, _Automatic, '--auto: the config')
     reports = check_data(cfg).splits
     train = next(report for report in reports if report.split == 'train')
     val_images = sum(report.images for report in reports if report.split == 'val')

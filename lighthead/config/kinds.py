@@ -186,8 +186,11 @@ class Settings(Kinds):
     custom_imports: Dict | None = None
 
 
-def check_kinds(cfg: Config) -> None:
+def check_kinds(cfg: Config, kinds: type[Kinds] = Settings, what: str = 'The config') -> None:
     """Refuse a setting of another kind than whoever reads it expects.
+
+    Args:
+        what: Begins the error message.
 
     Raises:
         UserError: it names the key.
@@ -195,9 +198,9 @@ def check_kinds(cfg: Config) -> None:
     content: Mapping = cfg.to_dict()
     try:
         _check_texts(content, [])
-        Settings.model_validate(content)
+        kinds.model_validate(content)
     except ValidationError as error:
-        raise refusal(error, 'The config') from None
+        raise refusal(error, what) from None
     except RecursionError:
         raise UserError('The config holds itself, or is nested too deeply.') from None
 

@@ -4,6 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from lighthead.commands.test_job import set_outputs
+from lighthead.config.auto import set_auto
 from lighthead.config.check import check_evaluation, take_preprocessing
 from lighthead.config.check_pretraining import check_pretraining
 from lighthead.config.flags import set_image_folder, set_trained_classes
@@ -57,6 +58,26 @@ def test_what_a_pretraining_needs_is_named(tmp_path, key, value):
     node[last] = value
     with pytest.raises(UserError, match=f'config of a pretraining is refused: {key}='):
         check_pretraining(RunConfig(cfg, tmp_path / 'x.py'), str(tmp_path), False, 'none')
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('model.backbone.widen_factor', {}),
+        ('model.test_cfg.rpn.max_per_img', 'x'),
+        ('train_dataloader', None),
+        ('optim_wrapper', None),
+    ],
+)
+def test_what_automatic_settings_go_by_is_named(key, value):
+    cfg = demo()
+    *parents, last = key.split('.')
+    node = cfg
+    for name in parents:
+        node = node[name]
+    node[last] = value
+    with pytest.raises(UserError, match=f'^--auto: the config is refused: {key}='):
+        set_auto(cfg, True)
 
 
 def test_the_folder_of_a_pretraining_needs_loaders():
