@@ -78,6 +78,8 @@ def check_data(cfg: Config, splits: Sequence[str] = ('train', 'val')) -> DataRep
 
 
 def _check_dataset(cfg: Config, split: str, dataset: Mapping) -> SplitReport:
+    if dataset['ann_file'] is None:
+        raise UserError(f'{split}_dataloader: the data set has no ann_file: give --data-root.')
     ann_file, folder = _paths(dataset)
     root = dataset.get('data_root')
     if root and not os.path.isdir(root):

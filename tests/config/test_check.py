@@ -9,6 +9,7 @@ from lighthead.config.check import check_evaluation, take_preprocessing
 from lighthead.config.check_pretraining import check_pretraining
 from lighthead.config.flags import set_image_folder, set_trained_classes
 from lighthead.config.read import RunConfig, read
+from lighthead.data.check import check_data
 from lighthead.errors import UserError
 from lighthead.weights.facts import ImageFacts
 from lighthead.weights.sources import META_KEY
@@ -29,6 +30,13 @@ def test_preprocessing_is_taken_whether_or_not_the_config_has_some(settings):
     assert (taken.mean, taken.std, taken.bgr_to_rgb) == ([1, 2, 3], [4, 5, 6], True)
     assert 'rgb_to_bgr' not in taken
     assert taken.get('pad_size_divisor') == (settings or {}).get('pad_size_divisor')
+
+
+def test_a_data_set_needs_annotations():
+    cfg = demo()
+    cfg.train_dataloader.dataset.ann_file = None
+    with pytest.raises(UserError, match='train_dataloader: the data set has no ann_file'):
+        check_data(cfg)
 
 
 def test_a_test_needs_data():
