@@ -78,6 +78,7 @@ RECIPES = (
     Recipe('new, backbone frozen', options=('model.backbone.frozen_stages=3',)),
     Recipe('new, from the backbone alone', init=BACKBONE),
     Recipe('new, rate 5e-4', options=('optim_wrapper.optimizer.lr=5e-4',)),
+    Recipe('new, rate 2.5e-4', options=('optim_wrapper.optimizer.lr=2.5e-4',)),
     *map(shared, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
 )
 

@@ -4,9 +4,6 @@
 # classes with other names start anew. --init FILE starts from other weights.
 _base_ = '../modern/lighthead_modern.py'
 load_from = 'lighthead-coco'
-# The RPN has learned persons alone, so its score counts less than in configs/modern/ (0.5); chosen by
-# benchmarks/finetune.py --choose (docs/finetune.md).
-model = dict(roi_head=dict(rpn_weight=0.3))
 # By the number of training images (lighthead/engine/optimizer_steps.py).
 train_cfg = dict(_delete_=True, type='OptimizerStepLoop', max_steps='auto', val_steps='auto')
 # The cosine ends with the last step.

@@ -14,6 +14,8 @@ from lighthead.errors import UserError
 from lighthead.schema import refusal, shown
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+TypeName = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r'^[^.]')]
+"""A name in a registry; mmengine imports what stands before its first dot."""
 Dict = dict[str, Any]
 Number = Annotated[int, Field(ge=0, le=2**31)]
 Positive = Annotated[int, Field(ge=1, le=2**31)]
@@ -36,13 +38,13 @@ class MetaInfo(Kinds):
 class Step(Kinds):
     """A step of a pipeline."""
 
-    type: Name | Callable[..., Any]
+    type: TypeName | Callable[..., Any]
 
 
 class DataSet(Kinds):
     """A data set, or a wrapper around one."""
 
-    type: Name
+    type: TypeName
     ann_file: Name | None = None
     data_root: str | None = None
     data_prefix: dict[str, str | None] | None = None
@@ -124,7 +126,7 @@ class Norm(Kinds):
 class Backbone(Kinds):
     """A backbone, as far as its weights are concerned."""
 
-    type: Name
+    type: TypeName
     init_cfg: Dict | list[Dict] | None = None
     norm_cfg: Norm | None = None
     act_cfg: Dict | None = None
@@ -147,7 +149,7 @@ class Head(Kinds):
 class Model(Kinds):
     """A detector or classifier; its parts check themselves."""
 
-    type: Name
+    type: TypeName
     backbone: Backbone | None = None
     rpn_head: Head | None = None
     roi_head: Head | None = None

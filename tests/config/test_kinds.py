@@ -33,6 +33,7 @@ ODD = [
     ('train_dataloader.dataset.metainfo', dict(classes=3)),
     ('train_dataloader.dataset.dataset', dict(type='CocoDataset', ann_file=3)),
     ('train_dataloader.dataset.pipeline', [dict(type=3)]),
+    ('train_dataloader.dataset.type', '.CocoDetDataset'),
     ('param_scheduler', [3]),
     ('auto_scale_lr.base_batch_size', [4]),
     ('visualizer._scope_', '\ud800'),
