@@ -9,17 +9,8 @@ model = dict(
     rpn_head=dict(loss_distill_cls=dict(loss_weight=4.0), loss_distill_box=dict(loss_weight=2.0)),
 )
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=True,
-        begin=0,
-        end=max_epochs,
-        T_max=max_epochs,
-        eta_min_ratio=0.02,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].end = 50
+param_scheduler[1].update(end=max_epochs, T_max=max_epochs)
 optim_wrapper = dict(optimizer=dict(lr=0.9e-3))
 auto_scale_lr = dict(base_batch_size=8)

@@ -62,7 +62,7 @@ class NanoDetTeacher(nn.Module):
 
         Returns:
             Of each image ``scores`` (P, 1) and ``boxes`` (P, 32) of all places; ``bboxes`` (K, 4)
-            and ``scores`` (K, classes) of the likeliest places; the levels of the pyramid.
+            in pixels and ``scores`` (K, classes) of the likeliest; the levels of the pyramid.
         """
         given = {'data': images.contiguous(memory_format=torch.channels_last)}
         if self.shared_backbone:

@@ -88,7 +88,7 @@ class QualityRoIHead(StandardRoIHead):
 
 
 def taught_scores(rois: Tensor, boxes: InstanceData) -> Tensor:
-    """The scores (K, classes) of RoIs (K, 4) by a teacher's ``bboxes`` and ``scores``.
+    """The scores (K, classes) in 0..1 of RoIs (K, 4) in pixels, by a teacher's boxes and scores.
 
     Of each class, the best score among the boxes that overlap with the RoI by an IoU of half; the
     same overlap makes a RoI positive for the labels.
